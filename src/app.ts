@@ -1,0 +1,179 @@
+import type { FastifyPluginAsync } from 'fastify'
+import { closeStack } from './close-stack.ts'
+import type { Config, Infrastructure } from './config.ts'
+import { catalog } from './db/catalog.ts'
+import { throwingFaults } from './db/faults.ts'
+import { isMigrated, migrate } from './db/migrate.ts'
+import { openDb } from './db/open.ts'
+import { progressOf } from './db/progress.ts'
+import { registrations } from './db/registrations.ts'
+import { dbFailure } from './db/sqlstate.ts'
+import { logTag } from './domain/accepted-at.ts'
+import { problemsAt } from './domain/problem.ts'
+import type { Registered, ValidRequest } from './domain/request.ts'
+import { gather } from './gather.ts'
+import { type Check, healthRoutes } from './http/health.ts'
+import { buildServer } from './http/server.ts'
+import { workflowRequestRoutes } from './http/workflow-requests.ts'
+import { workflowRoutes } from './http/workflows.ts'
+import { kafkaClient } from './kafka/client.ts'
+import { startConsumer } from './kafka/consumer.ts'
+import { requestMessage } from './kafka/messages.ts'
+import { openPublisher } from './kafka/publish.ts'
+import { ensureTopics } from './kafka/topics.ts'
+import type { Logger } from './logger.ts'
+import { registerWith } from './register.ts'
+import { readStatusWith } from './status.ts'
+
+export type Role = 'ingress' | 'worker'
+
+export interface RunningApp {
+  /** Where HTTP listens. */
+  url: string
+  /** Finishes what is in hand and closes everything. */
+  close(): Promise<void>
+}
+
+export interface StartOptions {
+  config: Config
+  infrastructure: Infrastructure
+  roles: readonly Role[]
+  log: Logger
+  /** One line for each step of the start. */
+  say: (line: string) => void
+  /** Called when the process can no longer do its job and should end. */
+  onCrash: (error: Error) => void
+}
+
+/** Cannot start: one sentence that says why. */
+export class StartError extends Error {
+  override readonly name = 'StartError'
+}
+
+/** Opens, connects and starts everything that `roles` ask for; what opened first closes last. */
+export async function start({
+  config,
+  infrastructure,
+  roles,
+  log,
+  say,
+  onCrash,
+}: StartOptions): Promise<RunningApp> {
+  const opened = closeStack()
+  const makeProblem = problemsAt(config.problemBaseUrl)
+  const { topics } = config
+  const pool = (name: string, maxConnections: number) => {
+    const open = openDb({ url: infrastructure.databaseUrl, name, maxConnections }, log)
+    opened.add(() => open.close())
+    return open.db
+  }
+  try {
+    if (infrastructure.migrateDatabaseUrl) {
+      await migrate(infrastructure.migrateDatabaseUrl, infrastructure.databaseUrl)
+      say('PostgreSQL: the schema is up to date')
+    }
+    const readDb = pool('reads', 4)
+    if (!(await isMigrated(readDb)))
+      throw new StartError(
+        'The schema of the database is behind this code: run `npm run migrate` as its owner first',
+      )
+    const reads = {
+      ...throwingFaults(catalog(readDb)),
+      status: throwingFaults(registrations(readDb)),
+      progress: throwingFaults(progressOf(readDb)),
+    }
+
+    const kafka = kafkaClient(infrastructure.kafkaBrokers, 'workflow-registrar', log)
+    const admin = kafka.admin()
+    await admin.connect()
+    opened.add(() => admin.disconnect())
+    const { clusterId } = await admin.describeCluster()
+    const made = await ensureTopics(admin, topics)
+    say(made.length > 0 ? `Kafka: made the topics ${made.join(', ')}` : 'Kafka: the topics are there')
+    const publisher = await openPublisher(kafka, { timeoutMs: config.kafkaSendTimeoutMs })
+    opened.add(() => publisher.close())
+
+    const checks: Check[] = [
+      () => reason('PostgreSQL does not answer', () => reads.progress.read(clusterId, topics.requests)),
+      () => reason('Kafka does not answer', () => admin.fetchTopicMetadata({ topics: [topics.requests] })),
+    ]
+    const routes: FastifyPluginAsync[] = [healthRoutes({ checks, makeProblem })]
+
+    if (roles.includes('worker')) {
+      const db = pool('worker', 4)
+      const consumer = await startConsumer({
+        kafka,
+        clusterId,
+        topics,
+        group: config.consumerGroup,
+        register: registerWith({ ...registrations(db), failureOf: dbFailure }),
+        publisher,
+        progress: throwingFaults(progressOf(db)),
+        makeProblem,
+        log,
+        onCrash,
+      })
+      opened.add(() => consumer.close())
+      checks.push(async () => consumer.troubles())
+      say('Worker: consuming')
+    }
+
+    if (roles.includes('ingress')) {
+      const register = registerWith({ ...registrations(pool('writes', 4)), failureOf: dbFailure })
+      const readLogEnds = gather({
+        run: async (callers: null[]) => {
+          const ends = await admin.fetchTopicOffsets(topics.requests)
+          const byPartition = new Map(ends.map(({ partition, high }) => [partition, BigInt(high)]))
+          return callers.map(() => byPartition)
+        },
+        ...{ sizeOf: () => 0, maxItems: Number.POSITIVE_INFINITY, maxSize: 0, maxInFlight: 1 },
+      })
+      routes.push(
+        workflowRoutes({
+          register: gather<ValidRequest, Registered>({
+            run: (requests) => register(requests),
+            sizeOf: ({ workflow }) => workflow.content.length,
+            maxItems: 500,
+            maxSize: 4 * 1024 * 1024,
+            maxInFlight: 2,
+          }),
+          workflowById: reads.byId,
+          makeProblem,
+        }),
+        workflowRequestRoutes({
+          publish: ({ workflow, ...request }, body) =>
+            publisher.send(
+              topics.requests,
+              requestMessage({ ...request, workflowName: workflow.workflow_name, body }),
+            ),
+          readStatus: readStatusWith({
+            read: reads.status.read,
+            readProgress: reads.progress.read,
+            readLogEnds: () => readLogEnds(null),
+            clusterId,
+            topic: topics.requests,
+          }),
+          logTag: logTag(clusterId, topics.requests),
+          makeProblem,
+        }),
+      )
+    }
+
+    const server = await buildServer({ routes, makeProblem, log })
+    opened.add(() => server.close())
+    const url = await server.listen({ host: config.http.host, port: config.http.port })
+    say(`HTTP: listening on ${url}`)
+    return { url, close: opened.close }
+  } catch (error) {
+    await opened.close().catch(() => {}) // the failure to start is the one to report
+    throw error
+  }
+}
+
+async function reason(words: string, step: () => Promise<unknown>): Promise<string[]> {
+  const timeout = new Promise<never>((_, reject) => setTimeout(reject, 1_500).unref())
+  return Promise.race([step(), timeout]).then(
+    () => [],
+    () => [words],
+  )
+}

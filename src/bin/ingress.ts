@@ -1,0 +1,3 @@
+import { runRoles } from './run.ts'
+
+await runRoles('The HTTP doors alone. Set in the environment:', ['ingress'])

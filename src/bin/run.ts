@@ -1,0 +1,107 @@
+import { type Role, StartError, start } from '../app.ts'
+import { type Config, ConfigError, describeVariables, parseConfig } from '../config.ts'
+import { createLogger, type Logger } from '../logger.ts'
+
+export interface Process {
+  config: Config
+  log: Logger
+  /** One line for the person who watches the start. */
+  say: (line: string) => void
+  /** Ends the process with this reason. */
+  onCrash: (error: Error) => void
+  /** Aborted when the process is told to stop before it is up. */
+  signal: AbortSignal
+}
+
+/** How long an orderly end may take before the process ends anyway. */
+const SHUTDOWN_TIMEOUT_MS = 10_000
+
+/** npm passes Ctrl-C on to a process that the terminal has told already: twice in so short a time is once. */
+const SAME_SIGNAL_MS = 500
+
+/**
+ * The life of a process: `--help`, the environment, the start, and an orderly end on SIGINT or SIGTERM. A second
+ * signal ends it at once. What cannot start is one sentence on standard error, and an exit code of 1.
+ */
+export async function run(about: string, up: (process: Process) => Promise<{ close(): Promise<void> }>) {
+  const say = (line: string) => void process.stdout.write(`${line}\n`)
+  if (process.argv.includes('--help') || process.argv.includes('-h'))
+    return say(`${about}\n\n${describeVariables()}`)
+
+  const config = readConfig()
+  const log = createLogger(config.logLevel)
+  const stopping = new AbortController()
+  let firstSignal = 0
+  let code = 0
+
+  const running = up({
+    config,
+    log,
+    say,
+    signal: stopping.signal,
+    onCrash(error) {
+      log.fatal({ err: error }, 'the process cannot go on')
+      code = 1
+      void end()
+    },
+  })
+
+  async function end() {
+    if (stopping.signal.aborted) return
+    stopping.abort(new StartError('Stopped before it was up'))
+    setTimeout(() => process.exit(1), SHUTDOWN_TIMEOUT_MS + 2_000).unref()
+    try {
+      await (await running).close()
+    } catch (error) {
+      if (!(error instanceof StartError)) {
+        log.error({ err: error }, 'the end was not orderly')
+        code = 1
+      }
+    }
+    process.exit(code)
+  }
+
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.on(name, () => {
+      const now = Date.now()
+      if (firstSignal !== 0 && now - firstSignal > SAME_SIGNAL_MS) process.exit(1)
+      firstSignal ||= now
+      void end()
+    })
+  process.on('uncaughtException', (error) => {
+    log.fatal({ err: error }, 'uncaught')
+    process.exit(1)
+  })
+
+  try {
+    await running
+  } catch (error) {
+    if (stopping.signal.aborted) return
+    process.stderr.write(`${sentenceOf(error)}\n`)
+    process.exit(1)
+  }
+}
+
+/** A process that runs `roles` on the PostgreSQL and Kafka that the environment names. */
+export function runRoles(about: string, roles: readonly Role[]) {
+  return run(about, ({ config, ...context }) => {
+    const { infrastructure } = config
+    if (!infrastructure)
+      throw new StartError('DATABASE_URL and KAFKA_BROKERS are missing: this process starts neither')
+    return start({ config, infrastructure, roles, ...context })
+  })
+}
+
+function readConfig(): Config {
+  try {
+    return parseConfig(process.env)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    process.stderr.write(`${error.message}\n`)
+    process.exit(2)
+  }
+}
+
+function sentenceOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

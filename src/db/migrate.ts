@@ -1,0 +1,73 @@
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { sql } from 'drizzle-orm'
+import { drizzle } from 'drizzle-orm/node-postgres'
+import { migrate as applyMigrations } from 'drizzle-orm/node-postgres/migrator'
+import pg from 'pg'
+import type { Db } from './open.ts'
+
+const folder = fileURLToPath(new URL('../../drizzle', import.meta.url))
+
+/** Two at once would trip over each other: whoever holds this lock goes first. */
+const LOCK = 0x77_66_72_67
+
+/**
+ * Brings the schema up to date as its owner, makes the role that `databaseUrl` names where it is missing, and grants
+ * it what the service needs and no more. Safe to run at every start, by several at once.
+ */
+export async function migrate(migrateDatabaseUrl: string, databaseUrl: string): Promise<void> {
+  const client = new pg.Client({
+    connectionString: migrateDatabaseUrl,
+    application_name: 'workflow-registrar migrate',
+    connectionTimeoutMillis: 10_000,
+  })
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    await client.query('select pg_advisory_lock($1)', [LOCK])
+    await applyMigrations(drizzle(client), { migrationsFolder: folder })
+    await grant(client, new URL(databaseUrl))
+  } finally {
+    await client.end() // and with the session, the lock
+  }
+}
+
+async function grant(client: pg.Client, service: URL): Promise<void> {
+  const name = decodeURIComponent(service.username)
+  const { rows } = await client.query(
+    'select current_user = $1 as is_owner, to_regrole(quote_ident($1)) as oid',
+    [name],
+  )
+  if (rows[0].is_owner) return // the owner needs no grants, and is left as it is
+  const role = client.escapeIdentifier(name)
+  if (rows[0].oid === null) {
+    const password = client.escapeLiteral(decodeURIComponent(service.password))
+    await client.query(`create role ${role} login password ${password}`)
+  }
+  for (const setting of [
+    "statement_timeout = '5s'",
+    "lock_timeout = '2s'",
+    "default_transaction_isolation = 'read committed'",
+  ])
+    await client.query(`alter role ${role} set ${setting}`)
+  await client.query(`
+    grant usage on schema public, drizzle to ${role};
+    grant select on drizzle.__drizzle_migrations to ${role};
+    grant select, insert, update (status, status_reason, updated_at) on workflow to ${role};
+    grant select, insert, delete on registration_request to ${role};
+    grant select, insert, update on consumer_progress to ${role};`)
+}
+
+/** Whether the schema has every migration that this code knows. Asks as the service. */
+export async function isMigrated(db: Db): Promise<boolean> {
+  const journal = JSON.parse(await readFile(`${folder}/meta/_journal.json`, 'utf8'))
+  const newest = journal.entries.at(-1).when
+  const { rows } = await db.execute<{ present: boolean }>(
+    sql`select to_regclass('drizzle.__drizzle_migrations') is not null as present`,
+  )
+  if (!rows[0]?.present) return false
+  const applied = await db.execute<{ newest: string | null }>(
+    sql`select max(created_at) as newest from drizzle.__drizzle_migrations`,
+  )
+  return Number(applied.rows[0]?.newest ?? 0) >= newest
+}

@@ -1,0 +1,226 @@
+import { sql } from 'drizzle-orm'
+import { newId } from '../domain/ids.ts'
+import type { Outcome } from '../domain/outcome.ts'
+import type { FieldError, RejectionReason } from '../domain/problem.ts'
+import type { LogProgress } from '../domain/progress.ts'
+import type { Lost, RegistrationRequest, Settled, ValidRequest } from '../domain/request.ts'
+import { KEY_REUSED, nameOf } from '../domain/request.ts'
+import type { Db } from './open.ts'
+import { moveProgress } from './progress.ts'
+
+/** Everything that `register` asks of PostgreSQL. Each call is one statement, and so one transaction. */
+export function registrations(db: Db) {
+  return {
+    /**
+     * Stores the outcomes of up to 500 requests at once and moves the progress. Answers the ids it stored: the
+     * others were there before. Fails whole where any row meets a constraint other than the one on name and version.
+     */
+    async storeMany(
+      requests: readonly RegistrationRequest[],
+      progress: LogProgress | null,
+    ): Promise<string[]> {
+      const { rows } = await db.execute<{ request_id: string }>(storeManySql(requests, progress))
+      return rows.map((row) => row.request_id)
+    },
+
+    /** Stores one workflow and that its request made it; PostgreSQL refuses what is taken, with 23505. */
+    async storeCreated(request: ValidRequest, progress: LogProgress | null): Promise<void> {
+      await db.execute(storeCreatedSql(request, progress))
+    },
+
+    /** Stores that a request made no workflow. False when the request was there before. */
+    async storeLost(
+      request: RegistrationRequest,
+      lost: Lost,
+      progress: LogProgress | null,
+    ): Promise<boolean> {
+      const { rows } = await db.execute(storeLostSql(request, lost, progress))
+      return rows.length > 0
+    },
+
+    /** What is stored for these ids, by id. An id that no row knows is absent. */
+    async read(requestIds: readonly string[]): Promise<Map<string, Settled>> {
+      const { rows } = await db.execute<StoredRow>(readSql(requestIds))
+      return new Map(rows.map((row) => [row.request_id, settledOf(row)]))
+    },
+  }
+}
+
+/**
+ * The rows go in sorted by their unique key, so that rivals wait for each other in one order and never in a circle.
+ * The status rows go in without ON CONFLICT: a rival that stored the same id or key in the meantime must undo the
+ * workflows too. Each step reads from the one before it, because PostgreSQL promises no other order.
+ */
+function storeManySql(requests: readonly RegistrationRequest[], progress: LogProgress | null) {
+  const heads = requests.map((request, ord) => ({
+    ord,
+    request_id: request.requestId,
+    fingerprint: request.fingerprint,
+    idempotency_key: request.workflow ? request.idempotencyKey : null,
+    accepted_at: request.acceptedAt,
+    reason: request.rejection?.reason ?? null,
+    errors: request.rejection?.errors ?? null,
+    workflow_name: nameOf(request).workflowName,
+    version: nameOf(request).version,
+  }))
+  const bodies = requests.flatMap(({ workflow }, ord) =>
+    workflow ? [{ ord, workflow_id: newId(), ...workflow }] : [],
+  )
+  return sql`
+    with input as materialized (
+      select * from json_to_recordset(${JSON.stringify(heads)}::json) as input(
+        ord int, request_id uuid, fingerprint text, idempotency_key uuid, accepted_at timestamptz,
+        reason rejection_reason, errors jsonb, workflow_name text, version text)
+    ), fresh as materialized (
+      select distinct on (request_id) * from input
+      where not exists (select from registration_request r where r.request_id = input.request_id)
+        and not exists (select from workflow w where w.created_by_request = input.request_id)
+      order by request_id, ord
+    ), judged as materialized (
+      select fresh.*, fresh.idempotency_key is not null and (
+          row_number() over (partition by fresh.idempotency_key order by ord) > 1
+          or exists (select from registration_request r where r.idempotency_key = fresh.idempotency_key)
+        ) as key_reused
+      from fresh
+    ), first as materialized (
+      select distinct on (workflow_name, version) * from judged
+      where reason is null and not key_reused
+      order by workflow_name, version, ord
+    ), made as (
+      insert into workflow (workflow_id, workflow_name, version, name, description, content, content_hash,
+        execution_engine, labels, custom_labels, detected_labels, parameters, owner, maintainer, container_image,
+        container_digest, status, created_by_request, request_fingerprint)
+      select b.workflow_id, first.workflow_name, first.version, b.name, b.description, b.content, b.content_hash,
+        b.execution_engine, b.labels, b.custom_labels, b.detected_labels, b.parameters, b.owner, b.maintainer,
+        b.container_image, b.container_digest, b.status, first.request_id, decode(first.fingerprint, 'hex')
+      from first join json_to_recordset(${JSON.stringify(bodies)}::json) as b(${workflowColumns}) using (ord)
+      order by first.workflow_name collate "C", first.version collate "C"
+      on conflict (workflow_name, version) do nothing
+      returning created_by_request
+    ), stored as (
+      insert into registration_request (request_id, fingerprint, idempotency_key, outcome, reason, errors,
+        workflow_name, version, accepted_at)
+      select request_id, decode(fingerprint, 'hex'), case when not key_reused then idempotency_key end,
+        case when key_reused or reason is not null then 'rejected'
+          when made.created_by_request is not null then 'created' else 'conflict' end::outcome,
+        case when key_reused then 'idempotency-key-reused' else reason end,
+        case when key_reused then ${JSON.stringify(KEY_REUSED.errors)}::jsonb else errors end,
+        workflow_name, version, accepted_at
+      from judged left join made on made.created_by_request = judged.request_id
+      order by request_id
+      returning request_id
+    ), progressed as (
+      ${moveProgress(progress, sql`(select count(*) from stored) as done`)}
+    )
+    select request_id from stored`
+}
+
+function storeCreatedSql(request: ValidRequest, progress: LogProgress | null) {
+  const body = JSON.stringify({ ord: 0, workflow_id: newId(), ...request.workflow })
+  return sql`
+    with made as (
+      insert into workflow (workflow_id, workflow_name, version, name, description, content, content_hash,
+        execution_engine, labels, custom_labels, detected_labels, parameters, owner, maintainer, container_image,
+        container_digest, status, created_by_request, request_fingerprint)
+      select workflow_id, workflow_name, version, name, description, content, content_hash, execution_engine,
+        labels, custom_labels, detected_labels, parameters, owner, maintainer, container_image, container_digest,
+        status, ${request.requestId}::uuid, decode(${request.fingerprint}, 'hex')
+      from json_to_record(${body}::json) as b(workflow_name text, version text, ${workflowColumns})
+      returning workflow_name, version
+    ), stored as (
+      insert into registration_request (request_id, fingerprint, idempotency_key, outcome, workflow_name, version,
+        accepted_at)
+      select ${request.requestId}::uuid, decode(${request.fingerprint}, 'hex'), ${request.idempotencyKey}::uuid,
+        'created', workflow_name, version, ${request.acceptedAt.toISOString()}::timestamptz
+      from made
+      returning request_id
+    ), progressed as (
+      ${moveProgress(progress, sql`stored`)}
+    )
+    select request_id from stored`
+}
+
+/** A request whose workflow stands in the catalog is never stored as lost, whoever says so. */
+function storeLostSql(
+  request: RegistrationRequest,
+  { outcome, rejection }: Lost,
+  progress: LogProgress | null,
+) {
+  const { workflowName, version } = nameOf(request)
+  return sql`
+    with stored as (
+      insert into registration_request (request_id, fingerprint, idempotency_key, outcome, reason, errors,
+        workflow_name, version, accepted_at)
+      select ${request.requestId}::uuid, decode(${request.fingerprint}, 'hex'),
+        ${outcome === 'rejected' ? null : request.idempotencyKey}::uuid, ${outcome}::outcome,
+        ${rejection?.reason ?? null}::rejection_reason, ${rejection ? JSON.stringify(rejection.errors) : null}::jsonb,
+        ${workflowName}, ${version}, ${request.acceptedAt.toISOString()}::timestamptz
+      where not exists (select from workflow where created_by_request = ${request.requestId}::uuid)
+      on conflict (request_id) do nothing
+      returning request_id
+    ), progressed as (
+      ${moveProgress(progress, sql`(select count(*) from stored) as done`)}
+    )
+    select request_id from stored`
+}
+
+/** The columns of a workflow's JSON, less its name and version. */
+const workflowColumns = sql.raw(
+  `ord int, workflow_id uuid, name text, description text, content text, content_hash text,
+   execution_engine execution_engine, labels jsonb, custom_labels jsonb, detected_labels jsonb, parameters jsonb,
+   owner text, maintainer text, container_image text, container_digest text, status workflow_status`,
+)
+
+interface StoredRow extends Record<string, unknown> {
+  request_id: string
+  outcome: Outcome | null
+  fingerprint: string
+  reason: RejectionReason | null
+  errors: FieldError[] | null
+  workflow_name: string | null
+  version: string | null
+  accepted_at: number
+  completed_at: number
+  workflow_id: string | null
+  content_hash: string
+  created_at: number
+  identical: boolean | null
+}
+
+/** A request whose status row is gone is still known by the workflow that it made. Times come as ms since 1970. */
+function readSql(requestIds: readonly string[]) {
+  const ms = (column: string) => sql.raw(`(extract(epoch from ${column}) * 1000)::float8`)
+  return sql`
+    select id as request_id, r.outcome, encode(coalesce(r.fingerprint, mine.request_fingerprint), 'hex') as fingerprint,
+      r.reason, r.errors, coalesce(r.workflow_name, mine.workflow_name) as workflow_name,
+      coalesce(r.version, mine.version) as version,
+      ${ms('coalesce(r.accepted_at, mine.created_at)')} as accepted_at,
+      ${ms('coalesce(r.completed_at, mine.created_at)')} as completed_at,
+      coalesce(mine.workflow_id, holder.workflow_id) as workflow_id,
+      coalesce(mine.content_hash, holder.content_hash) as content_hash,
+      ${ms('coalesce(mine.created_at, holder.created_at)')} as created_at,
+      holder.request_fingerprint = r.fingerprint as identical
+    from unnest(${sql.param(requestIds)}::uuid[]) as id
+    left join registration_request r on r.request_id = id
+    left join workflow mine on mine.created_by_request = id
+    left join workflow holder on r.outcome = 'conflict'
+      and holder.workflow_name = r.workflow_name and holder.version = r.version
+    where r.request_id is not null or mine.workflow_id is not null`
+}
+
+function settledOf(row: StoredRow): Settled {
+  return {
+    requestId: row.request_id,
+    fingerprint: row.fingerprint,
+    outcome: row.outcome ?? 'created',
+    rejection: row.reason && { reason: row.reason, errors: row.errors ?? [] },
+    workflowName: row.workflow_name,
+    version: row.version,
+    entry: row.workflow_id
+      ? { workflowId: row.workflow_id, contentHash: row.content_hash, createdAt: new Date(row.created_at) }
+      : null,
+    identical: row.identical ?? false,
+    acceptedAt: new Date(row.accepted_at),
+    completedAt: new Date(row.completed_at),
+  }
+}

@@ -1,0 +1,101 @@
+/** What a failure is, in the driver's words: an SQLSTATE or an error code, and the constraint where one is named. */
+export interface Failure {
+  code: string
+  constraint?: string | undefined
+}
+
+/**
+ * What a failure of the database means for the requests at hand.
+ *
+ * `contention`: others are at the same rows; run again. `held-lock`: somebody sits on a lock; run each row alone.
+ * `outage`: the database is away, or lost; requests wait. `conflict`, `replay`, `key-reused`: a unique key was taken.
+ * `this-message`: the database refuses this one request for good. `systemic`: nothing will work until somebody acts.
+ */
+export type FailureClass =
+  | 'contention'
+  | 'held-lock'
+  | 'outage'
+  | 'conflict'
+  | 'replay'
+  | 'key-reused'
+  | 'this-message'
+  | 'systemic'
+
+/** The names of the constraints that a registration can run into, as they stand in the schema. */
+export const UNIQUE_KEYS = {
+  nameAndVersion: 'uq_workflow_name_version',
+  createdBy: 'uq_workflow_created_by_request',
+  requestId: 'pk_registration_request',
+  idempotencyKey: 'uq_registration_request_idempotency_key',
+} as const
+
+interface Rule {
+  /** An SQLSTATE, the two characters of its class, or an error code of Node's or pg's. */
+  code: string
+  constraint?: string
+  class: FailureClass
+  why: string
+}
+
+/** The first rule that fits decides; what no rule names is systemic. */
+export const RULES: readonly Rule[] = [
+  { code: '40001', class: 'contention', why: 'serialization_failure' },
+  { code: '40P01', class: 'contention', why: 'deadlock_detected' },
+  { code: '55P03', class: 'held-lock', why: 'lock_not_available: lock_timeout' },
+  { code: '57014', class: 'held-lock', why: 'query_canceled: statement_timeout' },
+  { code: '08', class: 'outage', why: 'connection exceptions' },
+  { code: '53', class: 'outage', why: 'insufficient resources: disk, memory, connections' },
+  { code: '57P01', class: 'outage', why: 'admin_shutdown' },
+  { code: '57P02', class: 'outage', why: 'crash_shutdown' },
+  { code: '57P03', class: 'outage', why: 'cannot_connect_now' },
+  { code: '57P05', class: 'outage', why: 'idle_session_timeout' },
+  { code: '58', class: 'outage', why: 'system errors: I/O' },
+  { code: '25006', class: 'outage', why: 'read_only_sql_transaction: a standby, or a failover' },
+  { code: '40003', class: 'outage', why: 'statement_completion_unknown' },
+  { code: '55006', class: 'outage', why: 'object_in_use' },
+  { code: 'ECONNREFUSED', class: 'outage', why: 'nobody listens' },
+  { code: 'ECONNRESET', class: 'outage', why: 'the connection broke' },
+  { code: 'ECONNABORTED', class: 'outage', why: 'the connection broke' },
+  { code: 'EPIPE', class: 'outage', why: 'the connection broke' },
+  { code: 'EHOSTUNREACH', class: 'outage', why: 'no way to the host' },
+  { code: 'ENETUNREACH', class: 'outage', why: 'no way to the network' },
+  { code: 'ETIMEDOUT', class: 'outage', why: 'the host is silent' },
+  { code: 'EAI_AGAIN', class: 'outage', why: 'the name server is silent' },
+  { code: 'POOL_TIMEOUT', class: 'outage', why: 'no connection came free, or none could be made in time' },
+  { code: 'CONNECTION_LOST', class: 'outage', why: 'the connection ended under a statement' },
+  {
+    code: '23505',
+    constraint: UNIQUE_KEYS.nameAndVersion,
+    class: 'conflict',
+    why: 'name and version are taken',
+  },
+  { code: '23505', constraint: UNIQUE_KEYS.requestId, class: 'replay', why: 'the request is stored already' },
+  {
+    code: '23505',
+    constraint: UNIQUE_KEYS.createdBy,
+    class: 'replay',
+    why: 'the request made a workflow already',
+  },
+  { code: '23505', constraint: UNIQUE_KEYS.idempotencyKey, class: 'key-reused', why: 'the key is taken' },
+  { code: '23505', class: 'this-message', why: 'some other unique key refuses it' },
+  { code: '22', class: 'this-message', why: 'data exceptions' },
+  { code: '23502', class: 'this-message', why: 'not_null_violation' },
+  { code: '23503', class: 'this-message', why: 'foreign_key_violation' },
+  { code: '23514', class: 'this-message', why: 'check_violation' },
+  { code: '23P01', class: 'this-message', why: 'exclusion_violation' },
+  { code: '54', class: 'this-message', why: 'program limits: too large, too complex' },
+]
+
+export function classify(failure: Failure): FailureClass {
+  const rule = RULES.find(
+    ({ code, constraint }) =>
+      (code === failure.code ||
+        (code.length === 2 && isSqlState(failure.code) && failure.code.startsWith(code))) &&
+      (constraint === undefined || constraint === failure.constraint),
+  )
+  return rule?.class ?? 'systemic'
+}
+
+function isSqlState(code: string): boolean {
+  return /^[0-9A-Z]{5}$/.test(code)
+}

@@ -1,0 +1,79 @@
+import type { Rejection } from './body.ts'
+import type { Outcome } from './outcome.ts'
+import type { NewWorkflow } from './workflow.ts'
+
+interface AnyRequest {
+  /** UUID in lower case. */
+  requestId: string
+  /** SHA-256 in hex of what was asked for. */
+  fingerprint: string
+  /** UUID that stands for the caller's idempotency key in its scope. */
+  idempotencyKey: string | null
+  acceptedAt: Date
+}
+
+/** A request to register `workflow`, with every name below ready to be stored. */
+export type ValidRequest = AnyRequest & { workflow: NewWorkflow; rejection?: undefined }
+
+/** A request that is already lost: only its outcome is left to be stored. */
+export type InvalidRequest = AnyRequest & {
+  workflow?: undefined
+  rejection: Rejection
+  workflowName: string | null
+  version: string | null
+}
+
+export type RegistrationRequest = ValidRequest | InvalidRequest
+
+/** The catalog's row that an outcome speaks of: the one it made, or the one in its way. */
+export interface CatalogEntry {
+  workflowId: string
+  contentHash: string
+  createdAt: Date
+}
+
+/** A request that ended, as the tables tell it. */
+export interface Settled {
+  requestId: string
+  fingerprint: string
+  outcome: Outcome
+  /** Why, when `rejected`. */
+  rejection: Rejection | null
+  workflowName: string | null
+  version: string | null
+  /** When `created`: the row this request made. When `conflict`: the row that was there. */
+  entry: CatalogEntry | null
+  /** When `conflict`: whether that row was asked for with exactly the same body. */
+  identical: boolean
+  acceptedAt: Date
+  completedAt: Date
+}
+
+/** What `register` answers: `replayed` when the outcome had been stored before. */
+export type Registered = Settled & { replayed: boolean }
+
+export function nameOf(request: RegistrationRequest): {
+  workflowName: string | null
+  version: string | null
+} {
+  return request.workflow
+    ? { workflowName: request.workflow.workflow_name, version: request.workflow.version }
+    : { workflowName: request.workflowName, version: request.version }
+}
+
+/** How a request ends that makes no workflow. */
+export type Lost =
+  | { outcome: 'conflict' | 'failed'; rejection?: undefined }
+  | { outcome: 'rejected'; rejection: Rejection }
+
+/** Why a request with an idempotency key that another one holds is unacceptable. */
+export const KEY_REUSED: Rejection = {
+  reason: 'idempotency-key-reused',
+  errors: [{ pointer: '', detail: 'is not the one that this idempotency key was first used with' }],
+}
+
+/** Why a request with an id that another one holds is unacceptable. */
+export const ID_REUSED: Rejection = {
+  reason: 'idempotency-key-reused',
+  errors: [{ pointer: '', detail: 'is not the one that this request id was first used with' }],
+}

@@ -1,0 +1,90 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { requestHref } from '../domain/document.ts'
+import { Fault } from '../domain/fault.ts'
+import type { MakeProblem, Problem, ProblemSlug } from '../domain/problem.ts'
+import { PublishFailure } from '../kafka/publish.ts'
+
+export const PROBLEM_JSON = 'application/problem+json; charset=utf-8'
+
+/** After how many seconds a caller should come back who was told that something is away. */
+export const RETRY_AFTER_S = '1'
+
+/** An answer that is a problem, thrown by a route. */
+export class HttpProblem extends Error {
+  override readonly name = 'HttpProblem'
+  readonly problem: Problem
+
+  constructor(problem: Problem, cause?: unknown) {
+    super(problem.title, { cause })
+    this.problem = problem
+  }
+}
+
+/** Sends a problem and writes the one log line that it is worth. */
+export function sendProblem(request: FastifyRequest, reply: FastifyReply, problem: Problem, cause?: unknown) {
+  const level = problem.status === 500 ? 'error' : problem.status === 503 ? 'warn' : 'info'
+  request.log[level](
+    {
+      method: request.method,
+      route: request.routeOptions.url,
+      status: problem.status,
+      problem: problem.type.slice(problem.type.lastIndexOf('/') + 1),
+      ...(problem.request_id !== undefined && { request_id: problem.request_id }),
+      ...(cause !== undefined && { err: cause }),
+    },
+    problem.title,
+  )
+  return replyProblem(reply, problem)
+}
+
+/** Sends a problem whose log line is written already. */
+export function replyProblem(reply: FastifyReply, problem: Problem) {
+  if (problem.status === 503) reply.header('retry-after', RETRY_AFTER_S)
+  return reply.code(problem.status).type(PROBLEM_JSON).send(problem)
+}
+
+/** What becomes of anything that a route throws, or that Fastify refuses before a route is asked. */
+export function errorHandler(makeProblem: MakeProblem) {
+  return (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
+    if (error instanceof HttpProblem) return sendProblem(request, reply, error.problem, error.cause)
+    const fault = faultProblem(error, makeProblem)
+    if (fault) return sendProblem(request, reply, fault, error)
+    const refusal = REFUSALS[error.code] ?? (error.statusCode === 400 ? BAD_REQUEST : undefined)
+    if (refusal) return sendProblem(request, reply, makeProblem(...refusal))
+    return sendProblem(request, reply, makeProblem('internal-error', 'This should not have happened'), error)
+  }
+}
+
+/** Runs a step that may end in a fault, and sees to it that the problem tells which request it was about. */
+export async function about<T>(
+  requestId: string,
+  makeProblem: MakeProblem,
+  step: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await step()
+  } catch (error) {
+    const fault = faultProblem(error, makeProblem)
+    if (!fault) throw error
+    throw new HttpProblem({ ...fault, instance: requestHref(requestId), request_id: requestId }, error)
+  }
+}
+
+function faultProblem(error: unknown, makeProblem: MakeProblem): Problem | undefined {
+  if (error instanceof PublishFailure)
+    return makeProblem('unavailable', 'Kafka did not acknowledge in time: it may still take the request')
+  if (error instanceof Fault && error.class === 'outage')
+    return makeProblem('unavailable', 'The database is away, or could not answer in time')
+  if (error instanceof Fault)
+    return makeProblem('internal-error', 'The database refused this for a reason that is not a duplicate')
+  return undefined
+}
+
+const BAD_REQUEST: [ProblemSlug, string] = ['validation-error', 'The request is not valid HTTP']
+
+const REFUSALS: Record<string, [ProblemSlug, string]> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: ['payload-too-large', 'The body is larger than this service reads'],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['unsupported-media-type', 'The body must be application/json'],
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['validation-error', 'The body is not as long as Content-Length says'],
+  FST_ERR_MAX_PARAM_LENGTH: ['not-found', 'There is nothing at this URL'],
+}

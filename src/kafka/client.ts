@@ -1,0 +1,26 @@
+import { Kafka, logLevel } from 'kafkajs'
+import type { Logger } from '../logger.ts'
+import { mendRequestQueue } from './request-queue.ts'
+
+/**
+ * A client of these brokers; it connects to nothing yet. Its log goes to ours, less whatever may hold a payload, and
+ * a step down: what kafkajs calls an error is, for its caller, a retry.
+ */
+export function kafkaClient(brokers: readonly string[], clientId: string, log: Logger): Kafka {
+  mendRequestQueue()
+  const kafkaLog = log.child({ library: 'kafkajs' })
+  return new Kafka({
+    clientId,
+    brokers: [...brokers],
+    connectionTimeout: 3_000,
+    requestTimeout: 10_000,
+    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 8 },
+    logLevel: logLevel.WARN,
+    logCreator:
+      () =>
+      ({ level, namespace, log: { message, broker, groupId } }) => {
+        const retried = level === logLevel.ERROR && namespace === 'Connection'
+        kafkaLog[retried ? 'debug' : 'warn']({ namespace, broker, groupId }, message)
+      },
+  })
+}

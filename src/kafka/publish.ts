@@ -1,0 +1,111 @@
+import { type Kafka, type Message, Partitioners } from 'kafkajs'
+import type { Position } from '../domain/accepted-at.ts'
+import { gather } from '../gather.ts'
+
+export interface Addressed {
+  topic: string
+  message: Message
+}
+
+/** Whether the records were kept is not known. They may still arrive. */
+export class PublishFailure extends Error {
+  override readonly name = 'PublishFailure'
+}
+
+export interface Publisher {
+  /** Resolves when all in-sync replicas have the record. Calls of one turn go together. Throws `PublishFailure`. */
+  send(topic: string, message: Message): Promise<Position>
+  /** The same for many at once, in one produce. */
+  sendAll(records: readonly Addressed[]): Promise<void>
+  /** Waits for what is under way, then disconnects. */
+  close(): Promise<void>
+}
+
+/**
+ * Publishes with acks from all in-sync replicas and a deadline.
+ *
+ * Never with `idempotent`: after a lost answer kafkajs 2.2.4 uses a sequence number twice, and the broker drops
+ * records that it has acknowledged. A resend can therefore double a record; request ids make that harmless.
+ */
+export async function openPublisher(kafka: Kafka, options: { timeoutMs: number }): Promise<Publisher> {
+  const partitionOf = new WeakMap<Message, number>()
+  const producer = kafka.producer({
+    allowAutoTopicCreation: false,
+    // kafkajs tells the first offset of each partition only: who knows which record went where knows its offset too.
+    createPartitioner: () => {
+      const choose = Partitioners.DefaultPartitioner()
+      return (args) => {
+        const partition = partitionOf.get(args.message) ?? choose(args)
+        partitionOf.set(args.message, partition)
+        return partition
+      }
+    },
+  })
+  await producer.connect()
+
+  const underWay = new Set<Promise<unknown>>()
+
+  async function produce(records: readonly Addressed[]): Promise<Position[]> {
+    const topics = Map.groupBy(records, (record) => record.topic)
+    const topicMessages = [...topics].map(([topic, group]) => ({
+      topic,
+      messages: group.map((record) => record.message),
+    }))
+    const sent = producer.sendBatch({ topicMessages, acks: -1, timeout: options.timeoutMs })
+    underWay.add(sent)
+    sent.catch(() => {}).finally(() => underWay.delete(sent))
+    const answers = await inTime(sent, options.timeoutMs)
+    const next = new Map(
+      answers.map((answer) => [`${answer.topicName}/${answer.partition}`, BigInt(answer.baseOffset!)]),
+    )
+    return records.map(({ topic, message }) => {
+      const partition = partitionOf.get(message)!
+      const offset = next.get(`${topic}/${partition}`)!
+      next.set(`${topic}/${partition}`, offset + 1n)
+      return { partition, offset }
+    })
+  }
+
+  const send = gather<Addressed, Position>({
+    run: produce,
+    sizeOf: ({ message }) => message.value?.length ?? 0,
+    maxItems: 200,
+    maxSize: 256 * 1024,
+    maxInFlight: 4,
+  })
+
+  return {
+    send: (topic, message) => send({ topic, message }),
+    async sendAll(records) {
+      if (records.length > 0) await produce(records)
+    },
+    async close() {
+      await Promise.race([Promise.allSettled(underWay), expiry(options.timeoutMs).promise])
+      await producer.disconnect()
+    },
+  }
+}
+
+async function inTime<T>(sent: Promise<T>, timeoutMs: number): Promise<T> {
+  const { promise, cancel } = expiry(timeoutMs)
+  try {
+    return await Promise.race([
+      sent,
+      promise.then(() => {
+        throw new PublishFailure(`no acknowledgement within ${timeoutMs} ms`)
+      }),
+    ])
+  } catch (error) {
+    throw error instanceof PublishFailure
+      ? error
+      : new PublishFailure('Kafka took no records', { cause: error })
+  } finally {
+    cancel()
+  }
+}
+
+function expiry(ms: number): { promise: Promise<void>; cancel: () => void } {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, ms)
+  return { promise, cancel: () => clearTimeout(timer) }
+}
