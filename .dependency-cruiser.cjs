@@ -9,17 +9,37 @@ const from = (path, to, comment) => ({
 module.exports = {
   forbidden: [
     from('^src/domain', { path: '^src/(?!domain)' }, 'The domain imports nothing of ours but itself'),
-    from('^src/domain', { path: 'node_modules', pathNot: 'node_modules/(zod|uuid)' }, 'The domain needs zod and uuid only'),
+    from(
+      '^src/domain',
+      { path: 'node_modules', pathNot: 'node_modules/(zod|uuid)' },
+      'The domain needs zod and uuid only',
+    ),
     from('^src/db', { path: '^src/(http|kafka|embedded|bin)' }, 'The database side sees no other side'),
     from('^src/kafka', { path: '^src/(http|db|embedded|bin)' }, 'The Kafka side sees no other side'),
     from('^src/embedded', { path: '^src/(?!embedded)' }, 'The embedded servers know nothing of the service'),
-    from('^src/(?!bin)', { path: '^src/(bin|embedded)', pathNot: '^src/embedded' }, 'Nothing imports a process'),
+    from(
+      '^src/(?!bin)',
+      { path: '^src/(bin|embedded)', pathNot: '^src/embedded' },
+      'Nothing imports a process',
+    ),
     from('^src/(?!bin|embedded)', { path: '^src/embedded' }, 'Only processes start embedded servers'),
     from('^src/(?!kafka|app)', { path: 'node_modules/kafkajs' }, 'Only the Kafka side sees kafkajs'),
-    from('^src/(?!db|embedded)', { path: 'node_modules/(pg|drizzle-orm)/' }, 'Only the database side sees pg and Drizzle'),
+    from(
+      '^src/(?!db|embedded)',
+      { path: 'node_modules/(pg|drizzle-orm)/' },
+      'Only the database side sees pg and Drizzle',
+    ),
     from('^src', { path: '^test' }, 'The product does not import its tests'),
     { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
     { name: 'not-to-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
   ],
-  options: { doNotFollow: { path: 'node_modules' }, tsConfig: { fileName: 'tsconfig.json' }, tsPreCompilationDeps: true },
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['node', 'import', 'require', 'default'],
+    },
+  },
 }

@@ -69,11 +69,12 @@ export async function start({
   }
   try {
     if (infrastructure.migrateDatabaseUrl) {
-      await migrate(infrastructure.migrateDatabaseUrl, infrastructure.databaseUrl)
+      const { migrateDatabaseUrl, databaseUrl } = infrastructure
+      await reaching(POSTGRESQL, () => migrate(migrateDatabaseUrl, databaseUrl))
       say('PostgreSQL: the schema is up to date')
     }
     const readDb = pool('reads', 4)
-    if (!(await isMigrated(readDb)))
+    if (!(await reaching(POSTGRESQL, () => isMigrated(readDb))))
       throw new StartError(
         'The schema of the database is behind this code: run `npm run migrate` as its owner first',
       )
@@ -85,10 +86,10 @@ export async function start({
 
     const kafka = kafkaClient(infrastructure.kafkaBrokers, 'workflow-registrar', log)
     const admin = kafka.admin()
-    await admin.connect()
     opened.add(() => admin.disconnect())
-    const { clusterId } = await admin.describeCluster()
-    const made = await ensureTopics(admin, topics)
+    await reaching(KAFKA, () => admin.connect())
+    const { clusterId } = await reaching(KAFKA, () => admin.describeCluster())
+    const made = await reaching(KAFKA, () => ensureTopics(admin, topics))
     say(made.length > 0 ? `Kafka: made the topics ${made.join(', ')}` : 'Kafka: the topics are there')
     const publisher = await openPublisher(kafka, { timeoutMs: config.kafkaSendTimeoutMs })
     opened.add(() => publisher.close())
@@ -161,12 +162,42 @@ export async function start({
 
     const server = await buildServer({ routes, makeProblem, log })
     opened.add(() => server.close())
-    const url = await server.listen({ host: config.http.host, port: config.http.port })
+    const url = await listen(server, config.http)
     say(`HTTP: listening on ${url}`)
     return { url, close: opened.close }
   } catch (error) {
     await opened.close().catch(() => {}) // the failure to start is the one to report
     throw error
+  }
+}
+
+const POSTGRESQL = 'PostgreSQL (DATABASE_URL, MIGRATE_DATABASE_URL)'
+const KAFKA = 'Kafka (KAFKA_BROKERS)'
+
+/** Says in one sentence what a start could not reach, without the address: it may hold a password. */
+async function reaching<T>(what: string, step: () => Promise<T>): Promise<T> {
+  try {
+    return await step()
+  } catch (error) {
+    const code = dbFailure(error)?.code ?? (error instanceof Error ? error.name : 'unknown')
+    throw new StartError(`Cannot start: ${what} does not answer as it should (${code})`, { cause: error })
+  }
+}
+
+async function listen(
+  server: Awaited<ReturnType<typeof buildServer>>,
+  http: Config['http'],
+): Promise<string> {
+  try {
+    return await server.listen(http)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new StartError(
+      code === 'EADDRINUSE'
+        ? `Port ${http.port} on ${http.host} is in use: set PORT to another one`
+        : `Cannot listen on ${http.host}:${http.port} (${code}): HOST and PORT say where`,
+      { cause: error },
+    )
   }
 }
 

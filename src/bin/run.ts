@@ -1,5 +1,6 @@
+import { parseArgs } from 'node:util'
 import { type Role, StartError, start } from '../app.ts'
-import { type Config, ConfigError, describeVariables, parseConfig } from '../config.ts'
+import { type Config, describeVariables, parseConfig } from '../config.ts'
 import { createLogger, type Logger } from '../logger.ts'
 
 export interface Process {
@@ -25,10 +26,12 @@ const SAME_SIGNAL_MS = 500
  */
 export async function run(about: string, up: (process: Process) => Promise<{ close(): Promise<void> }>) {
   const say = (line: string) => void process.stdout.write(`${line}\n`)
-  if (process.argv.includes('--help') || process.argv.includes('-h'))
-    return say(`${about}\n\n${describeVariables()}`)
+  const { help, config } = readSettings()
+  if (help)
+    return say(`${about}
 
-  const config = readConfig()
+${describeVariables()}`)
+
   const log = createLogger(config.logLevel)
   const stopping = new AbortController()
   let firstSignal = 0
@@ -84,7 +87,7 @@ export async function run(about: string, up: (process: Process) => Promise<{ clo
 
 /** A process that runs `roles` on the PostgreSQL and Kafka that the environment names. */
 export function runRoles(about: string, roles: readonly Role[]) {
-  return run(about, ({ config, ...context }) => {
+  return run(about, async ({ config, ...context }) => {
     const { infrastructure } = config
     if (!infrastructure)
       throw new StartError('DATABASE_URL and KAFKA_BROKERS are missing: this process starts neither')
@@ -92,12 +95,13 @@ export function runRoles(about: string, roles: readonly Role[]) {
   })
 }
 
-function readConfig(): Config {
+/** What the command line and the environment say; complaints go to standard error, with an exit code of 2. */
+function readSettings(): { help: boolean; config: Config } {
   try {
-    return parseConfig(process.env)
+    const { values } = parseArgs({ options: { help: { type: 'boolean', short: 'h', default: false } } })
+    return { help: values.help, config: parseConfig(values.help ? {} : process.env) }
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    process.stderr.write(`${error.message}\n`)
+    process.stderr.write(`${sentenceOf(error)}\n`)
     process.exit(2)
   }
 }
