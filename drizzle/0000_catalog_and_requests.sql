@@ -7,6 +7,7 @@ CREATE TABLE "consumer_progress" (
 	"topic" text NOT NULL,
 	"partition" integer NOT NULL,
 	"next_offset" bigint NOT NULL,
+	"reset_at" timestamp (3) with time zone,
 	CONSTRAINT "pk_consumer_progress" PRIMARY KEY("cluster_id","topic","partition")
 );
 --> statement-breakpoint
@@ -17,6 +18,7 @@ CREATE TABLE "registration_request" (
 	"outcome" "outcome" NOT NULL,
 	"reason" "rejection_reason",
 	"errors" jsonb,
+	"failure" text,
 	"workflow_name" text,
 	"version" text,
 	"accepted_at" timestamp (3) with time zone NOT NULL,
@@ -51,3 +53,5 @@ CREATE TABLE "workflow" (
 	CONSTRAINT "uq_workflow_name_version" UNIQUE("workflow_name","version"),
 	CONSTRAINT "uq_workflow_created_by_request" UNIQUE("created_by_request")
 );
+--> statement-breakpoint
+CREATE INDEX "ix_registration_request_completed_at" ON "registration_request" USING btree ("completed_at");

@@ -20,7 +20,9 @@ import { kafkaClient } from './kafka/client.ts'
 import { startConsumer } from './kafka/consumer.ts'
 import { requestMessage } from './kafka/messages.ts'
 import { openPublisher } from './kafka/publish.ts'
+import { type Step, settleWith } from './kafka/settle.ts'
 import { ensureTopics } from './kafka/topics.ts'
+import type { LogOffsets } from './kafka/watch.ts'
 import type { Logger } from './logger.ts'
 import { registerWith } from './register.ts'
 import { readStatusWith } from './status.ts'
@@ -43,6 +45,8 @@ export interface StartOptions {
   say: (line: string) => void
   /** Called when the process can no longer do its job and should end. */
   onCrash: (error: Error) => void
+  /** Called after each step of the worker, for tests that end the process there. */
+  onStep?: (step: Step) => void
 }
 
 /** Cannot start: one sentence that says why. */
@@ -58,6 +62,7 @@ export async function start({
   log,
   say,
   onCrash,
+  onStep = () => {},
 }: StartOptions): Promise<RunningApp> {
   const opened = closeStack()
   const makeProblem = problemsAt(config.problemBaseUrl)
@@ -94,6 +99,13 @@ export async function start({
     const publisher = await openPublisher(kafka, { timeoutMs: config.kafkaSendTimeoutMs })
     opened.add(() => publisher.close())
 
+    async function readOffsets(): Promise<LogOffsets> {
+      const offsets = await admin.fetchTopicOffsets(topics.requests)
+      return new Map(
+        offsets.map(({ partition, low, high }) => [partition, { low: BigInt(low), high: BigInt(high) }]),
+      )
+    }
+
     const checks: Check[] = [
       () => reason('PostgreSQL does not answer', () => reads.progress.read(clusterId, topics.requests)),
       () => reason('Kafka does not answer', () => admin.fetchTopicMetadata({ topics: [topics.requests] })),
@@ -102,16 +114,26 @@ export async function start({
 
     if (roles.includes('worker')) {
       const db = pool('worker', 4)
+      const progress = throwingFaults(progressOf(db))
+      const settle = settleWith({
+        register: registerWith({ ...registrations(db), failureOf: dbFailure }),
+        moveProgress: progress.move,
+        publisher,
+        topics,
+        makeProblem,
+        log,
+        onStep,
+      })
       const consumer = await startConsumer({
         kafka,
         clusterId,
-        topics,
+        topic: topics.requests,
         group: config.consumerGroup,
-        register: registerWith({ ...registrations(db), failureOf: dbFailure }),
-        publisher,
-        progress: throwingFaults(progressOf(db)),
-        makeProblem,
+        settle,
+        progress,
+        readOffsets,
         log,
+        onStep,
         onCrash,
       })
       opened.add(() => consumer.close())
@@ -123,9 +145,8 @@ export async function start({
       const register = registerWith({ ...registrations(pool('writes', 4)), failureOf: dbFailure })
       const readLogEnds = gather({
         run: async (callers: null[]) => {
-          const ends = await admin.fetchTopicOffsets(topics.requests)
-          const byPartition = new Map(ends.map(({ partition, high }) => [partition, BigInt(high)]))
-          return callers.map(() => byPartition)
+          const ends = new Map([...(await readOffsets())].map(([partition, { high }]) => [partition, high]))
+          return callers.map(() => ends)
         },
         ...{ sizeOf: () => 0, maxItems: Number.POSITIVE_INFINITY, maxSize: 0, maxInFlight: 1 },
       })

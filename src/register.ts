@@ -19,6 +19,8 @@ export interface Store {
   storeCreated(request: ValidRequest, progress: LogProgress | null): Promise<void>
   storeLost(request: RegistrationRequest, lost: Lost, progress: LogProgress | null): Promise<boolean>
   read(requestIds: readonly string[]): Promise<Map<string, Settled>>
+  /** Whether the database answers at all. */
+  answers(): Promise<boolean>
   failureOf(thrown: unknown): Failure | undefined
 }
 
@@ -52,42 +54,61 @@ export function registerWith(store: Store): Register {
       const together = await attempt(() => store.storeMany(requests, progress))
       if (!together.refusal) return new Set(together.done)
     }
+    return storeEach(requests, progress)
+  }
+
+  /**
+   * One after the other, in order. A request that cannot be stored for no reason of its own is put aside: once others
+   * have passed, the fault is in the request, and it is `failed`. If none passes, the fault is elsewhere.
+   */
+  async function storeEach(requests: readonly RegistrationRequest[], progress: LogProgress | null) {
     const stored = new Set<string>()
-    for (const [index, request] of requests.entries())
-      if (await storeOne(request, index === requests.length - 1 ? progress : null))
+    const aside: { request: RegistrationRequest; failure: Failure }[] = []
+    for (const [index, request] of requests.entries()) {
+      const isLast = index === requests.length - 1 && aside.length === 0
+      const { refusal, done: isNew } = await storeOne(request, isLast ? progress : null)
+      if (refusal) aside.push({ request, failure: refusal.failure })
+      else if (isNew) stored.add(request.requestId)
+    }
+    if (aside.length === requests.length) throw new Fault('systemic', aside[0]!.failure)
+    for (const [index, { request, failure }] of aside.entries()) {
+      const isLast = index === aside.length - 1
+      const lost: Lost = { outcome: 'failed', failure: failure.code }
+      if (await decided(() => store.storeLost(request, lost, isLast ? progress : null)))
         stored.add(request.requestId)
+    }
     return stored
   }
 
-  /** A request alone: PostgreSQL's own refusal tells how it ended. True when its outcome was not stored before. */
-  async function storeOne(request: RegistrationRequest, progress: LogProgress | null): Promise<boolean> {
-    if (request.rejection)
-      return storeLost(request, { outcome: 'rejected', rejection: request.rejection }, progress)
-    const { refusal } = await attempt(() => store.storeCreated(request, progress))
-    if (!refusal) return true
-    if (isBusy(refusal.class)) throw new Fault('outage', refusal.failure)
-    return storeLost(request, LOST_BY[refusal.class], progress)
-  }
-
-  /** Stores how a request was lost; a request that was stored before stays as it is. */
-  async function storeLost(
+  /** A request alone: PostgreSQL's own refusal tells how it ended. Done: whether its outcome was not stored before. */
+  async function storeOne(
     request: RegistrationRequest,
-    lost: Lost,
     progress: LogProgress | null,
-  ): Promise<boolean> {
-    const { refusal, done } = await attempt(() => store.storeLost(request, lost, progress))
-    if (!refusal) return done
-    if (refusal.class === 'key-reused') return storeLost(request, LOST_BY['key-reused'], progress)
-    throw new Fault(isBusy(refusal.class) ? 'outage' : 'systemic', refusal.failure)
+  ): Promise<Attempt<boolean, 'interrupted'>> {
+    let lost: Lost
+    if (request.rejection) lost = { outcome: 'rejected', rejection: request.rejection }
+    else {
+      const { refusal } = await attempt(() => store.storeCreated(request, progress))
+      if (!refusal) return { done: true }
+      if (isInterrupted(refusal)) return { refusal }
+      lost = lostBy(refusal)
+    }
+    for (;;) {
+      const { refusal, done } = await attempt(() => store.storeLost(request, lost, progress))
+      if (!refusal) return { done }
+      if (isInterrupted(refusal)) return { refusal }
+      if (refusal.class !== 'key-reused' || lost.outcome === 'rejected') throw faultOf(refusal)
+      lost = lostBy(refusal)
+    }
   }
 
   async function decided<T>(step: () => Promise<T>): Promise<T> {
     const { refusal, done } = await attempt(step)
     if (!refusal) return done
-    throw new Fault(isBusy(refusal.class) ? 'outage' : 'systemic', refusal.failure)
+    throw faultOf(refusal)
   }
 
-  /** Runs a step, again under contention, and tells a refusal of these requests from a fault of the infrastructure. */
+  /** Runs a step, again where that may help, and tells a refusal of these requests from a fault of the infrastructure. */
   async function attempt<T>(step: () => Promise<T>): Promise<Attempt<T>> {
     for (let tries = 1; ; tries += 1) {
       try {
@@ -97,34 +118,55 @@ export function registerWith(store: Store): Register {
         const failureClass = classify(failure)
         if (failureClass === 'outage' || failureClass === 'systemic')
           throw new Fault(failureClass, failure, error)
-        if (failureClass !== 'contention' || tries === CONTENTION_TRIES)
-          return { refusal: { class: failureClass, failure } }
+        if (failureClass === 'interrupted' && !(await store.answers()))
+          throw new Fault('outage', failure, error)
+        if (tries >= (TRIES[failureClass] ?? 1)) return { refusal: { class: failureClass, failure } }
         await delay(Math.random() * 20 * 2 ** tries)
       }
     }
   }
 }
 
-const CONTENTION_TRIES = 5
-
-/** What refuses one or more of the requests at hand, and leaves the others possible. */
+/** What refuses one or more of the requests at hand, and may leave the others possible. */
 type RefusalClass = Exclude<FailureClass, 'outage' | 'systemic'>
 
-/** Others are in the way. A request that is alone waits until they are gone, as in an outage. */
-type BusyClass = 'contention' | 'held-lock'
-const isBusy = (refusal: RefusalClass): refusal is BusyClass =>
-  refusal === 'contention' || refusal === 'held-lock'
+/** How often a step runs before its failure counts. */
+const TRIES: Partial<Record<RefusalClass, number>> = { contention: 5, interrupted: 3 }
 
-type Attempt<T> =
+interface Refusal<C extends RefusalClass = RefusalClass> {
+  class: C
+  failure: Failure
+}
+
+type Attempt<T, C extends RefusalClass = RefusalClass> =
   | { done: T; refusal?: undefined }
-  | { done?: undefined; refusal: { class: RefusalClass; failure: Failure } }
+  | { done?: undefined; refusal: Refusal<C> }
 
-/** How a valid request ends that PostgreSQL refused. Storing it repeats nothing: `replay` finds its outcome there. */
-const LOST_BY: Record<Exclude<RefusalClass, BusyClass>, Lost> = {
-  conflict: { outcome: 'conflict' },
-  replay: { outcome: 'conflict' },
-  'key-reused': { outcome: 'rejected', rejection: KEY_REUSED },
-  'this-message': { outcome: 'failed' },
+function isInterrupted(refusal: Refusal): refusal is Refusal<'interrupted'> {
+  return refusal.class === 'interrupted'
+}
+
+/** Where others are in the way of a request that is alone, it waits until they are gone, as in an outage. */
+function faultOf(refusal: Refusal): Fault {
+  const passes = refusal.class === 'contention' || refusal.class === 'held-lock'
+  return new Fault(passes ? 'outage' : 'systemic', refusal.failure)
+}
+
+/** How a request ends that was refused. Storing it changes nothing that is there: `replay` finds its outcome. */
+function lostBy(refusal: Refusal): Lost {
+  switch (refusal.class) {
+    case 'conflict':
+    case 'replay':
+      return { outcome: 'conflict' }
+    case 'key-reused':
+      return { outcome: 'rejected', rejection: KEY_REUSED }
+    case 'this-message':
+      return { outcome: 'failed', failure: refusal.failure.code }
+    case 'contention':
+    case 'held-lock':
+    case 'interrupted':
+      throw faultOf(refusal)
+  }
 }
 
 /** The answer to a request that took another one's id. The first outcome stays; this one is not stored. */
@@ -134,6 +176,7 @@ function idReused(request: RegistrationRequest): Registered {
     fingerprint: request.fingerprint,
     outcome: 'rejected',
     rejection: ID_REUSED,
+    failure: null,
     ...nameOf(request),
     entry: null,
     identical: false,

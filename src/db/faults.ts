@@ -15,7 +15,7 @@ export function throwingFaults<T extends Calls>(calls: T): T {
       } catch (error) {
         const failure = dbFailure(error)
         if (!failure) throw error
-        const waits = ['outage', 'contention', 'held-lock'].includes(classify(failure))
+        const waits = ['outage', 'interrupted', 'contention', 'held-lock'].includes(classify(failure))
         throw new Fault(waits ? 'outage' : 'systemic', failure, error)
       }
     },

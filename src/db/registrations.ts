@@ -38,6 +38,16 @@ export function registrations(db: Db) {
       return rows.length > 0
     },
 
+    /** Whether a connection, a fresh one where need be, answers. */
+    async answers(): Promise<boolean> {
+      try {
+        await db.execute(sql`select 1`)
+        return true
+      } catch {
+        return false
+      }
+    },
+
     /** What is stored for these ids, by id. An id that no row knows is absent. */
     async read(requestIds: readonly string[]): Promise<Map<string, Settled>> {
       const { rows } = await db.execute<StoredRow>(readSql(requestIds))
@@ -143,18 +153,18 @@ function storeCreatedSql(request: ValidRequest, progress: LogProgress | null) {
 /** A request whose workflow stands in the catalog is never stored as lost, whoever says so. */
 function storeLostSql(
   request: RegistrationRequest,
-  { outcome, rejection }: Lost,
+  { outcome, rejection, failure }: Lost,
   progress: LogProgress | null,
 ) {
   const { workflowName, version } = nameOf(request)
   return sql`
     with stored as (
-      insert into registration_request (request_id, fingerprint, idempotency_key, outcome, reason, errors,
+      insert into registration_request (request_id, fingerprint, idempotency_key, outcome, reason, errors, failure,
         workflow_name, version, accepted_at)
       select ${request.requestId}::uuid, decode(${request.fingerprint}, 'hex'),
         ${outcome === 'rejected' ? null : request.idempotencyKey}::uuid, ${outcome}::outcome,
         ${rejection?.reason ?? null}::rejection_reason, ${rejection ? JSON.stringify(rejection.errors) : null}::jsonb,
-        ${workflowName}, ${version}, ${request.acceptedAt.toISOString()}::timestamptz
+        ${failure ?? null}, ${workflowName}, ${version}, ${request.acceptedAt.toISOString()}::timestamptz
       where not exists (select from workflow where created_by_request = ${request.requestId}::uuid)
       on conflict (request_id) do nothing
       returning request_id
@@ -177,6 +187,7 @@ interface StoredRow extends Record<string, unknown> {
   fingerprint: string
   reason: RejectionReason | null
   errors: FieldError[] | null
+  failure: string | null
   workflow_name: string | null
   version: string | null
   accepted_at: number
@@ -192,7 +203,7 @@ function readSql(requestIds: readonly string[]) {
   const ms = (column: string) => sql.raw(`(extract(epoch from ${column}) * 1000)::float8`)
   return sql`
     select id as request_id, r.outcome, encode(coalesce(r.fingerprint, mine.request_fingerprint), 'hex') as fingerprint,
-      r.reason, r.errors, coalesce(r.workflow_name, mine.workflow_name) as workflow_name,
+      r.reason, r.errors, r.failure, coalesce(r.workflow_name, mine.workflow_name) as workflow_name,
       coalesce(r.version, mine.version) as version,
       ${ms('coalesce(r.accepted_at, mine.created_at)')} as accepted_at,
       ${ms('coalesce(r.completed_at, mine.created_at)')} as completed_at,
@@ -214,6 +225,7 @@ function settledOf(row: StoredRow): Settled {
     fingerprint: row.fingerprint,
     outcome: row.outcome ?? 'created',
     rejection: row.reason && { reason: row.reason, errors: row.errors ?? [] },
+    failure: row.failure,
     workflowName: row.workflow_name,
     version: row.version,
     entry: row.workflow_id

@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm'
 import {
   bigint,
   customType,
+  index,
   integer,
   jsonb,
   pgEnum,
@@ -75,6 +76,7 @@ export const registrationRequest = pgTable(
     outcome: outcome('outcome').notNull(),
     reason: rejectionReason('reason'),
     errors: jsonb('errors').$type<FieldError[]>(),
+    failure: text('failure'),
     workflow_name: text('workflow_name'),
     version: text('version'),
     accepted_at: instant('accepted_at').notNull(),
@@ -83,10 +85,14 @@ export const registrationRequest = pgTable(
   (table) => [
     primaryKey({ name: UNIQUE_KEYS.requestId, columns: [table.request_id] }),
     unique(UNIQUE_KEYS.idempotencyKey).on(table.idempotency_key),
+    index('ix_registration_request_completed_at').on(table.completed_at),
   ],
 )
 
-/** How far each log is settled: every record below `next_offset` has its outcome in the table above. */
+/**
+ * How far each log is settled: every record below `next_offset` has its outcome in the table above, or is said to be
+ * lost. Offsets from before `reset_at` belong to a log that is no more.
+ */
 export const consumerProgress = pgTable(
   'consumer_progress',
   {
@@ -94,6 +100,7 @@ export const consumerProgress = pgTable(
     topic: text('topic').notNull(),
     partition: integer('partition').notNull(),
     next_offset: bigint('next_offset', { mode: 'bigint' }).notNull(),
+    reset_at: instant('reset_at'),
   },
   (table) => [
     primaryKey({ name: 'pk_consumer_progress', columns: [table.cluster_id, table.topic, table.partition] }),

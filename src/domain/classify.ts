@@ -8,13 +8,15 @@ export interface Failure {
  * What a failure of the database means for the requests at hand.
  *
  * `contention`: others are at the same rows; run again. `held-lock`: somebody sits on a lock; run each row alone.
- * `outage`: the database is away, or lost; requests wait. `conflict`, `replay`, `key-reused`: a unique key was taken.
+ * `outage`: the database is away; requests wait. `interrupted`: the connection broke under them, or our own code did:
+ * an outage unless the database answers. `conflict`, `replay`, `key-reused`: a unique key was taken.
  * `this-message`: the database refuses this one request for good. `systemic`: nothing will work until somebody acts.
  */
 export type FailureClass =
   | 'contention'
   | 'held-lock'
   | 'outage'
+  | 'interrupted'
   | 'conflict'
   | 'replay'
   | 'key-reused'
@@ -43,26 +45,27 @@ export const RULES: readonly Rule[] = [
   { code: '40P01', class: 'contention', why: 'deadlock_detected' },
   { code: '55P03', class: 'held-lock', why: 'lock_not_available: lock_timeout' },
   { code: '57014', class: 'held-lock', why: 'query_canceled: statement_timeout' },
-  { code: '08', class: 'outage', why: 'connection exceptions' },
+  { code: '08', class: 'interrupted', why: 'connection exceptions' },
   { code: '53', class: 'outage', why: 'insufficient resources: disk, memory, connections' },
-  { code: '57P01', class: 'outage', why: 'admin_shutdown' },
-  { code: '57P02', class: 'outage', why: 'crash_shutdown' },
-  { code: '57P03', class: 'outage', why: 'cannot_connect_now' },
-  { code: '57P05', class: 'outage', why: 'idle_session_timeout' },
+  { code: '57P01', class: 'interrupted', why: 'admin_shutdown' },
+  { code: '57P02', class: 'interrupted', why: 'crash_shutdown' },
+  { code: '57P03', class: 'interrupted', why: 'cannot_connect_now' },
+  { code: '57P05', class: 'interrupted', why: 'idle_session_timeout' },
   { code: '58', class: 'outage', why: 'system errors: I/O' },
   { code: '25006', class: 'outage', why: 'read_only_sql_transaction: a standby, or a failover' },
-  { code: '40003', class: 'outage', why: 'statement_completion_unknown' },
+  { code: '40003', class: 'interrupted', why: 'statement_completion_unknown' },
   { code: '55006', class: 'outage', why: 'object_in_use' },
-  { code: 'ECONNREFUSED', class: 'outage', why: 'nobody listens' },
-  { code: 'ECONNRESET', class: 'outage', why: 'the connection broke' },
-  { code: 'ECONNABORTED', class: 'outage', why: 'the connection broke' },
-  { code: 'EPIPE', class: 'outage', why: 'the connection broke' },
-  { code: 'EHOSTUNREACH', class: 'outage', why: 'no way to the host' },
-  { code: 'ENETUNREACH', class: 'outage', why: 'no way to the network' },
-  { code: 'ETIMEDOUT', class: 'outage', why: 'the host is silent' },
-  { code: 'EAI_AGAIN', class: 'outage', why: 'the name server is silent' },
+  { code: 'ECONNREFUSED', class: 'interrupted', why: 'nobody listens' },
+  { code: 'ECONNRESET', class: 'interrupted', why: 'the connection broke' },
+  { code: 'ECONNABORTED', class: 'interrupted', why: 'the connection broke' },
+  { code: 'EPIPE', class: 'interrupted', why: 'the connection broke' },
+  { code: 'EHOSTUNREACH', class: 'interrupted', why: 'no way to the host' },
+  { code: 'ENETUNREACH', class: 'interrupted', why: 'no way to the network' },
+  { code: 'ETIMEDOUT', class: 'interrupted', why: 'the host is silent' },
+  { code: 'EAI_AGAIN', class: 'interrupted', why: 'the name server is silent' },
   { code: 'POOL_TIMEOUT', class: 'outage', why: 'no connection came free, or none could be made in time' },
-  { code: 'CONNECTION_LOST', class: 'outage', why: 'the connection ended under a statement' },
+  { code: 'CONNECTION_LOST', class: 'interrupted', why: 'the connection ended under a statement' },
+  { code: 'UNEXPECTED', class: 'interrupted', why: 'nothing that the database said: a fault of our own' },
   {
     code: '23505',
     constraint: UNIQUE_KEYS.nameAndVersion,

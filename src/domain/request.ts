@@ -39,6 +39,8 @@ export interface Settled {
   outcome: Outcome
   /** Why, when `rejected`. */
   rejection: Rejection | null
+  /** The SQLSTATE or error code, when `failed`. */
+  failure: string | null
   workflowName: string | null
   version: string | null
   /** When `created`: the row this request made. When `conflict`: the row that was there. */
@@ -63,8 +65,9 @@ export function nameOf(request: RegistrationRequest): {
 
 /** How a request ends that makes no workflow. */
 export type Lost =
-  | { outcome: 'conflict' | 'failed'; rejection?: undefined }
-  | { outcome: 'rejected'; rejection: Rejection }
+  | { outcome: 'conflict'; rejection?: undefined; failure?: undefined }
+  | { outcome: 'rejected'; rejection: Rejection; failure?: undefined }
+  | { outcome: 'failed'; rejection?: undefined; failure: string }
 
 /** Why a request with an idempotency key that another one holds is unacceptable. */
 export const KEY_REUSED: Rejection = {

@@ -1,41 +1,45 @@
-import type { Batch, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Batch, EachBatchPayload, Kafka } from 'kafkajs'
 import { Fault } from '../domain/fault.ts'
-import type { MakeProblem } from '../domain/problem.ts'
 import type { Log, LogProgress } from '../domain/progress.ts'
 import type { Logger } from '../logger.ts'
-import { logOutcome } from '../outcome-log.ts'
-import type { Register } from '../register.ts'
-import { deadLetter, decodeRecord, replyMessage } from './messages.ts'
-import { type Publisher, PublishFailure } from './publish.ts'
-import type { TopicNames } from './topics.ts'
+import { alignment, LogMismatch } from './alignment.ts'
+import { type Chunk, chunksOf } from './chunks.ts'
+import { PublishFailure } from './publish.ts'
+import type { Step } from './settle.ts'
+import { type LogOffsets, watch } from './watch.ts'
 
 export interface ConsumerParts {
   kafka: Kafka
   clusterId: string
-  topics: TopicNames
+  topic: string
   group: string
-  register: Register
-  publisher: Publisher
+  /** Settles a chunk; throws when it cannot be settled now, and is asked again then. */
+  settle: (chunk: Chunk, from: Log, attempts: number) => Promise<void>
   progress: {
     read(clusterId: string, topic: string): Promise<Map<number, bigint>>
     move(progress: LogProgress): Promise<void>
   }
-  makeProblem: MakeProblem
+  readOffsets: () => Promise<LogOffsets>
   log: Logger
-  /** Called when the consumer has stopped for good, which it should never do. */
+  onStep: (step: Step) => void
+  /** Called when the consumer can do no more, which it never should. */
   onCrash: (error: Error) => void
 }
 
 export interface RunningConsumer {
-  /** Why it does not go on, one reason for each partition that waits, or one for the whole; empty when all is well. */
+  /** Why it does not go on, a reason for each partition that waits, or one for the whole; empty when all is well. */
   troubles(): string[]
   /** Finishes the chunk in hand, commits, and leaves the group. */
   close(): Promise<void>
 }
 
-/** Consumes the request topic: decode, register, park and reply, and only then the offset. */
+/** How long a start waits for the group; after that it goes on, and readiness tells. */
+const JOIN_WAIT_MS = 30_000
+
+/** Consumes the request topic, chunk by chunk and partition by partition: settle first, and only then the offset. */
 export async function startConsumer(parts: ConsumerParts): Promise<RunningConsumer> {
-  const { kafka, clusterId, topics, group, register, publisher, progress, makeProblem, log } = parts
+  const { kafka, clusterId, topic, group, settle, progress, readOffsets, log, onStep, onCrash } = parts
   const consumer = kafka.consumer({
     groupId: group,
     allowAutoTopicCreation: false,
@@ -46,21 +50,47 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 8 },
   })
   const waits = new Map<number, Wait>()
-  let alignment = newAlignment()
-  let joined = false
-
-  consumer.on(consumer.events.GROUP_JOIN, () => {
-    joined = true
-    alignment = newAlignment()
+  const readProgress = () => progress.read(clusterId, topic)
+  const aligned = alignment({
+    read: readProgress,
+    move: (position) => progress.move({ clusterId, topic, ...position }),
+    seek: (partition, offset) => consumer.seek({ topic, partition, offset: offset.toString() }),
   })
-  consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }) => {
-    joined = false
-    if (!restart) parts.onCrash(error)
+  let assigned: readonly number[] | undefined
+  let inHand = 0
+  const { GROUP_JOIN, CRASH, END_BATCH_PROCESS } = consumer.events
+
+  const firstJoin = new Promise((resolve) => consumer.on(GROUP_JOIN, resolve))
+  consumer.on(GROUP_JOIN, ({ payload }) => {
+    assigned = payload.memberAssignment[topic] ?? []
+    aligned.restart()
+  })
+  consumer.on(CRASH, ({ payload: { error, restart } }) => {
+    assigned = undefined
+    if (!restart) onCrash(error)
+  })
+  consumer.on(END_BATCH_PROCESS, async ({ payload: { partition, batchSize, firstOffset, lastOffset } }) => {
+    watching.active()
+    if (batchSize > 0) return
+    const first = firstOffset ?? lastOffset
+    await aligned
+      .passedOver(partition, BigInt(first), BigInt(lastOffset) + 1n)
+      .then(() => aligned.store())
+      .catch(() => {}) // told when a record comes, or by the watch
+  })
+  const watching = watch({
+    readOffsets,
+    readProgress,
+    assigned: () => assigned ?? [],
+    isBusy: () => inHand > 0 || waits.size > 0,
+    onTick: () => aligned.store(),
+    onStall: onCrash,
   })
 
   await consumer.connect()
-  await consumer.subscribe({ topics: [topics.requests], fromBeginning: true })
+  await consumer.subscribe({ topics: [topic], fromBeginning: true })
   await consumer.run({ eachBatchAutoResolve: false, eachBatch: settleBatch })
+  await Promise.race([firstJoin, delay(JOIN_WAIT_MS, undefined, { ref: false })])
 
   /** Never throws what kafkajs would stop for: a chunk that cannot be settled now waits, and comes again. */
   async function settleBatch({
@@ -71,68 +101,25 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     isStale,
     pause,
   }: EachBatchPayload) {
-    const partitionLog: Log = { clusterId, topic: batch.topic, partition: batch.partition }
+    const { partition } = batch
     for (const chunk of chunksOf(batch)) {
       if (!isRunning() || isStale()) return
+      inHand += 1
       try {
-        if (!(await aligned(batch))) return
-        await settle(chunk, partitionLog)
+        if (!(await aligned.isAligned(partition, fetchedOffset(batch), BigInt(batch.highWatermark)))) return
+        await settle(chunk, { clusterId, topic, partition }, (waits.get(partition)?.attempts ?? 0) + 1)
       } catch (error) {
-        wait(batch.partition, error, pause())
+        wait(partition, error, pause())
         return
+      } finally {
+        inHand -= 1
       }
-      endWait(batch.partition)
+      endWait(partition)
+      aligned.settled(partition, chunk.nextOffset)
       resolveOffset(chunk.lastOffset)
+      onStep('resolved')
       await heartbeat()
     }
-  }
-
-  /** Settles one chunk; when it returns, its last offset is safe to commit. */
-  async function settle({ records, nextOffset }: Chunk, partitionLog: Log): Promise<void> {
-    const decoded = records.map((record) => ({ record, ...decodeRecord(record, partitionLog) }))
-    const requests = decoded.flatMap(({ request }) => request ?? [])
-    const settled = await register(requests, { ...partitionLog, nextOffset })
-    if (requests.length === 0) await progress.move({ ...partitionLog, nextOffset })
-
-    const outcomes = settled.values()
-    const outgoing = decoded.flatMap(({ record, request, unreadable }) => {
-      const outcome = request ? outcomes.next().value : undefined
-      if (outcome) logOutcome(log, 'async', outcome)
-      if (unreadable) log.warn({ ...partitionLog, offset: record.offset, cause: unreadable }, 'dead letter')
-      const cause = unreadable ?? (outcome?.outcome === 'failed' ? 'failed' : undefined)
-      return [
-        ...(cause ? [{ topic: topics.deadLetters, message: deadLetter(record, partitionLog, cause) }] : []),
-        ...(outcome ? [{ topic: topics.replies, message: replyMessage(outcome, makeProblem) }] : []),
-      ]
-    })
-    await publisher.sendAll(outgoing)
-  }
-
-  /**
-   * Whether this partition is read from where the database knows it settled, or from before. The group may have
-   * committed more than a restored database remembers: then it starts again at what the database remembers.
-   */
-  async function aligned(batch: Batch): Promise<boolean> {
-    const { partition } = batch
-    if (alignment.done.has(partition)) return true
-    alignment.known ??= progress.read(clusterId, topics.requests)
-    const mine = alignment
-    const known = await alignment.known.catch((error) => {
-      mine.known = undefined
-      throw error
-    })
-    const settled = known.get(partition)
-    const fetched = BigInt((batch as Batch & { fetchedOffset: string }).fetchedOffset)
-    if (settled !== undefined && BigInt(batch.highWatermark) < settled)
-      throw new Fault('systemic', { code: 'LOG_TOO_SHORT' })
-    if (settled !== undefined && fetched > settled) {
-      if (alignment.sought.has(partition)) throw new Fault('systemic', { code: 'LOG_GAP' })
-      alignment.sought.add(partition)
-      consumer.seek({ topic: topics.requests, partition, offset: settled.toString() })
-      return false
-    }
-    alignment.done.add(partition)
-    return true
   }
 
   /** Pauses a partition, ever longer, until its chunk can be tried again. Heartbeats go on meanwhile. */
@@ -140,14 +127,9 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     const earlier = waits.get(partition)
     const delayMs = Math.min((earlier?.delayMs ?? 50) * 2, 2_000)
     const reason = reasonOf(error)
-    if (reason !== earlier?.reason) {
-      const systemic = !(
-        error instanceof PublishFailure ||
-        (error instanceof Fault && error.class === 'outage')
-      )
-      log[systemic ? 'error' : 'warn']({ partition, reason, err: error }, 'the worker waits')
-    }
-    waits.set(partition, { reason, delayMs, timer: setTimeout(resume, delayMs) })
+    if (reason !== earlier?.reason) log[levelOf(error)]({ partition, reason, err: error }, 'the worker waits')
+    const attempts = (earlier?.attempts ?? 0) + 1
+    waits.set(partition, { reason, delayMs, attempts, timer: setTimeout(resume, delayMs) })
   }
 
   function endWait(partition: number) {
@@ -156,10 +138,12 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
 
   return {
     troubles() {
-      if (!joined) return ['the worker is not in its consumer group']
-      return [...waits].map(([partition, { reason }]) => `partition ${partition} waits: ${reason}`)
+      if (!assigned) return ['the worker is not in its consumer group']
+      const waiting = [...waits].map(([partition, { reason }]) => `partition ${partition} waits: ${reason}`)
+      return [...waiting, ...watching.mismatches()]
     },
     async close() {
+      watching.stop()
       for (const { timer } of waits.values()) clearTimeout(timer)
       await consumer.disconnect()
     },
@@ -169,50 +153,24 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
 interface Wait {
   reason: string
   delayMs: number
+  attempts: number
   timer: NodeJS.Timeout
 }
 
-/** What is known since the group was joined: which partitions were found to go on where the database left off. */
-interface Alignment {
-  known: Promise<Map<number, bigint>> | undefined
-  sought: Set<number>
-  done: Set<number>
-}
-
-function newAlignment(): Alignment {
-  return { known: undefined, sought: new Set(), done: new Set() }
+/** Where the fetch began that brought this batch, which kafkajs keeps but does not declare. */
+function fetchedOffset(batch: Batch): bigint {
+  return BigInt((batch as Batch & { fetchedOffset: string }).fetchedOffset)
 }
 
 function reasonOf(error: unknown): string {
-  if (error instanceof Fault) return error.message
+  if (error instanceof Fault || error instanceof LogMismatch) return error.message
   if (error instanceof PublishFailure) return `outage: ${error.message}`
   return 'systemic: UNEXPECTED'
 }
 
-interface Chunk {
-  records: KafkaMessage[]
-  lastOffset: string
-  nextOffset: bigint
-}
-
-/** At most 500 records and 4 MiB each. The last one ends where the batch does, past records that nobody sees. */
-function* chunksOf(batch: Batch): Generator<Chunk> {
-  let records: KafkaMessage[] = []
-  let bytes = 0
-  const chunk = (end: string): Chunk => ({
-    records,
-    lastOffset: records.at(-1)!.offset,
-    nextOffset: BigInt(end) + 1n,
-  })
-  for (const record of batch.messages) {
-    const size = record.value?.length ?? 0
-    if (records.length === 500 || (records.length > 0 && bytes + size > 4 * 1024 * 1024)) {
-      yield chunk(records.at(-1)!.offset)
-      records = []
-      bytes = 0
-    }
-    records.push(record)
-    bytes += size
-  }
-  if (records.length > 0) yield chunk(batch.lastOffset())
+/** What passes by itself is a warning; what somebody has to mend is an error. */
+function levelOf(error: unknown): 'warn' | 'error' {
+  return error instanceof PublishFailure || (error instanceof Fault && error.class === 'outage')
+    ? 'warn'
+    : 'error'
 }

@@ -66,7 +66,7 @@ function eventHeaders(type: string, id: string, time: Date): IHeaders {
 /** A record, read. What is unreadable is a dead letter; it has an outcome as well if it brought an id. */
 export type Decoded =
   | { request: RegistrationRequest; unreadable?: undefined }
-  | { request: InvalidRequest | null; unreadable: string }
+  | { request: InvalidRequest | null; unreadable: DeadLetterCause }
 
 /** Reads one record of the request topic. Never throws. */
 export function decodeRecord(record: KafkaMessage, log: Log): Decoded {
@@ -74,7 +74,7 @@ export function decodeRecord(record: KafkaMessage, log: Log): Decoded {
   const body = readBody(value)
   const ownId = idOf(record)
   const common = {
-    requestId: ownId ?? positionalRequestId({ ...log, offset: record.offset, timestamp: record.timestamp }),
+    requestId: ownId ?? positionalId(record, log),
     fingerprint: body.fingerprint,
     acceptedAt: timeOf(record),
   }
@@ -91,7 +91,7 @@ export function decodeRecord(record: KafkaMessage, log: Log): Decoded {
       workflowName: null,
       version: null,
     }
-    return { request: ownId ? request : null, unreadable: 'unknown event type' }
+    return { request: ownId ? request : null, unreadable: unreadable('unknown event type') }
   }
   if (body.kind === 'valid') {
     const key = header(record, 'idempotency-key')
@@ -101,7 +101,14 @@ export function decodeRecord(record: KafkaMessage, log: Log): Decoded {
   const { rejection, workflowName, version } = body
   const request: InvalidRequest = { ...common, idempotencyKey: null, rejection, workflowName, version }
   if (body.kind === 'invalid') return { request }
-  return { request: ownId ? request : null, unreadable: record.value === null ? 'tombstone' : 'not JSON' }
+  return {
+    request: ownId ? request : null,
+    unreadable: unreadable(record.value === null ? 'tombstone' : 'not JSON'),
+  }
+}
+
+function positionalId({ offset, timestamp }: KafkaMessage, log: Log): string {
+  return positionalRequestId({ ...log, offset, timestamp })
 }
 
 /** The request id that a record brings: the id of a CloudEvent, or the header of a plain record. */
@@ -123,19 +130,54 @@ function header(record: KafkaMessage, name: string): string | undefined {
   return (Array.isArray(value) ? value[0] : value)?.toString()
 }
 
-/** A record as it came, with where it came from and why it is here. */
-export function deadLetter(record: KafkaMessage, log: Log, cause: string): Message {
-  return {
-    key: record.key,
-    value: record.value,
-    headers: {
-      ...record.headers,
-      'dead-letter-cause': cause,
-      'dead-letter-topic': log.topic,
-      'dead-letter-partition': String(log.partition),
-      'dead-letter-offset': record.offset,
-      'dead-letter-timestamp': record.timestamp,
-      'dead-letter-time': new Date().toISOString(),
-    },
+/** Why a record is a dead letter: it could not be read, or the database refused it with `code`. */
+export interface DeadLetterCause {
+  class: 'unreadable' | 'failed'
+  code: string | null
+}
+
+function unreadable(code: string): DeadLetterCause {
+  return { class: 'unreadable', code }
+}
+
+/** The headers of a dead letter, beside those that the record came with. */
+export const DEAD_LETTER_HEADERS = {
+  class: 'dead-letter-class',
+  code: 'dead-letter-code',
+  requestId: 'dead-letter-request-id',
+  topic: 'dead-letter-topic',
+  partition: 'dead-letter-partition',
+  offset: 'dead-letter-offset',
+  timestamp: 'dead-letter-timestamp',
+  attempts: 'dead-letter-attempts',
+  time: 'dead-letter-time',
+} as const
+
+/** A record as it came, with why it is here and where it came from. */
+export function deadLetter(
+  record: KafkaMessage,
+  from: Log,
+  {
+    cause,
+    attempts,
+    requestId,
+  }: { cause: DeadLetterCause; attempts: number; requestId?: string | undefined },
+): Message {
+  const said: Record<keyof typeof DEAD_LETTER_HEADERS, string | null | undefined> = {
+    class: cause.class,
+    code: cause.code,
+    requestId: requestId ?? positionalId(record, from),
+    topic: from.topic,
+    partition: String(from.partition),
+    offset: record.offset,
+    timestamp: record.timestamp,
+    attempts: String(attempts),
+    time: new Date().toISOString(),
   }
+  const headers: IHeaders = { ...record.headers }
+  for (const [name, header] of Object.entries(DEAD_LETTER_HEADERS)) {
+    const value = said[name as keyof typeof said]
+    if (value) headers[header] = value
+  }
+  return { key: record.key, value: record.value, headers }
 }

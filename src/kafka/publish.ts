@@ -1,4 +1,4 @@
-import { type Kafka, type Message, Partitioners } from 'kafkajs'
+import { CompressionTypes, type Kafka, type Message, Partitioners } from 'kafkajs'
 import type { Position } from '../domain/accepted-at.ts'
 import { gather } from '../gather.ts'
 
@@ -17,6 +17,8 @@ export interface Publisher {
   send(topic: string, message: Message): Promise<Position>
   /** The same for many at once, in one produce. */
   sendAll(records: readonly Addressed[]): Promise<void>
+  /** The same for dead letters, packed. One that is too large even so goes without its value, which a header tells. */
+  park(records: readonly Addressed[]): Promise<void>
   /** Waits for what is under way, then disconnects. */
   close(): Promise<void>
 }
@@ -45,13 +47,16 @@ export async function openPublisher(kafka: Kafka, options: { timeoutMs: number }
 
   const underWay = new Set<Promise<unknown>>()
 
-  async function produce(records: readonly Addressed[]): Promise<Position[]> {
+  async function produce(
+    records: readonly Addressed[],
+    compression = CompressionTypes.None,
+  ): Promise<Position[]> {
     const topics = Map.groupBy(records, (record) => record.topic)
     const topicMessages = [...topics].map(([topic, group]) => ({
       topic,
       messages: group.map((record) => record.message),
     }))
-    const sent = producer.sendBatch({ topicMessages, acks: -1, timeout: options.timeoutMs })
+    const sent = producer.sendBatch({ topicMessages, acks: -1, timeout: options.timeoutMs, compression })
     underWay.add(sent)
     sent.catch(() => {}).finally(() => underWay.delete(sent))
     const answers = await inTime(sent, options.timeoutMs)
@@ -67,14 +72,28 @@ export async function openPublisher(kafka: Kafka, options: { timeoutMs: number }
   }
 
   const send = gather<Addressed, Position>({
-    run: produce,
+    run: (records) => produce(records),
     sizeOf: ({ message }) => message.value?.length ?? 0,
     maxItems: 200,
     maxSize: 256 * 1024,
     maxInFlight: 4,
   })
 
+  async function park(records: readonly Addressed[]): Promise<void> {
+    if (records.length === 0) return
+    try {
+      await produce(records, CompressionTypes.GZIP)
+    } catch (error) {
+      if (!isTooLarge(error)) throw error
+      const [only] = records
+      if (records.length > 1) for (const record of records) await park([record])
+      else if (only?.message.value) await park([withoutValue(only)])
+      else throw error
+    }
+  }
+
   return {
+    park,
     send: (topic, message) => send({ topic, message }),
     async sendAll(records) {
       if (records.length > 0) await produce(records)
@@ -84,6 +103,17 @@ export async function openPublisher(kafka: Kafka, options: { timeoutMs: number }
       await producer.disconnect()
     },
   }
+}
+
+function isTooLarge(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause)
+    if ((cause as { type?: unknown }).type === 'MESSAGE_TOO_LARGE') return true
+  return false
+}
+
+function withoutValue({ topic, message: { value, ...message } }: Addressed): Addressed {
+  const headers = { ...message.headers, 'dead-letter-value-bytes': String(value?.length) }
+  return { topic, message: { ...message, value: null, headers } }
 }
 
 async function inTime<T>(sent: Promise<T>, timeoutMs: number): Promise<T> {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Admin, ITopicConfig } from 'kafkajs'
 
 export interface TopicNames {
@@ -22,10 +23,25 @@ export async function ensureTopics(admin: Admin, names: TopicNames): Promise<str
   ]
   const present = new Set(await admin.listTopics())
   const missing = wanted.filter(({ topic }) => !present.has(topic))
-  if (missing.length > 0)
-    await admin.createTopics({
-      topics: missing.map((topic) => ({ replicationFactor: -1, ...topic })),
-      waitForLeaders: true,
-    })
+  if (missing.length === 0) return []
+  // Not `waitForLeaders`: it throws when a broker has not yet heard of the topic that another one has just made.
+  await admin.createTopics({
+    topics: missing.map((topic) => ({ replicationFactor: -1, ...topic })),
+    waitForLeaders: false,
+  })
+  for (const { topic } of missing) await hasLeaders(admin, topic)
   return missing.map(({ topic }) => topic)
+}
+
+const LEADERS_TIMEOUT_MS = 15_000
+
+async function hasLeaders(admin: Admin, topic: string): Promise<void> {
+  for (const deadline = Date.now() + LEADERS_TIMEOUT_MS; ; ) {
+    const found = await admin.fetchTopicMetadata({ topics: [topic] }).catch((error) => {
+      if (Date.now() > deadline) throw error
+    })
+    if (found?.topics[0]?.partitions.every(({ leader }) => leader >= 0)) return
+    if (Date.now() > deadline) throw new Error(`The topic ${topic} has no leaders`)
+    await delay(50)
+  }
 }

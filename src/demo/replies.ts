@@ -1,0 +1,65 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { RequestDocument } from '../domain/document.ts'
+import type { kafkaClient } from '../kafka/client.ts'
+
+type KafkaClient = ReturnType<typeof kafkaClient>
+
+export interface Replies {
+  /** The reply to a request that is yet to be sent; rejects with the signal's reason. */
+  to(requestId: string, signal: AbortSignal): Promise<RequestDocument>
+  close(): Promise<void>
+}
+
+/** Follows the reply topic. Every reply to what is sent after this resolved is seen. */
+export async function followReplies(kafka: KafkaClient, topic: string): Promise<Replies> {
+  const awaited = new Map<string, (reply: RequestDocument) => void>()
+  const groupId = `demo-${randomUUID()}`
+  const admin = kafka.admin()
+  await admin.connect()
+  const ends = await patiently(() => admin.fetchTopicOffsets(topic))
+
+  const consumer = kafka.consumer({ groupId, allowAutoTopicCreation: false, maxWaitTimeInMs: 50 })
+  const assigned = Promise.withResolvers<void>()
+  consumer.on(consumer.events.GROUP_JOIN, () => assigned.resolve())
+  await consumer.connect()
+  await consumer.subscribe({ topics: [topic], fromBeginning: false })
+  await consumer.run({
+    eachMessage: async ({ message }) => {
+      const requestId = String(message.headers?.['request-id'])
+      awaited.get(requestId)?.(JSON.parse(String(message.value)))
+      awaited.delete(requestId)
+    },
+  })
+  await assigned.promise
+  // An assigned consumer looks up the end of the log only when it first fetches, which may be after the first reply.
+  for (const { partition, high } of ends) consumer.seek({ topic, partition, offset: high })
+
+  return {
+    async to(requestId, signal) {
+      signal.throwIfAborted()
+      const { promise, resolve, reject } = Promise.withResolvers<RequestDocument>()
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+      awaited.set(requestId, resolve)
+      return promise
+    },
+    async close() {
+      await consumer.disconnect()
+      await admin.deleteGroups([groupId]).catch(() => {}) // an empty group goes by itself, later
+      await admin.disconnect()
+    },
+  }
+}
+
+/** A partition made a moment ago may have no leader yet; kafkajs gives up on that at once. */
+async function patiently<T>(step: () => Promise<T>): Promise<T> {
+  for (let tries = 1; tries < 50; tries += 1) {
+    try {
+      return await step()
+    } catch (error) {
+      if (!(error as { retriable?: boolean }).retriable) throw error
+      await delay(100)
+    }
+  }
+  return step()
+}

@@ -1,0 +1,34 @@
+import type { Batch, KafkaMessage } from 'kafkajs'
+
+/** Consecutive records of one partition that are settled together. */
+export interface Chunk {
+  records: KafkaMessage[]
+  lastOffset: string
+  /** Where the log goes on when these are settled. */
+  nextOffset: bigint
+}
+
+const MAX_RECORDS = 500
+const MAX_BYTES = 4 * 1024 * 1024
+
+/** The records of a batch in chunks. The last one ends where the batch does, past records that nobody sees. */
+export function* chunksOf(batch: Batch): Generator<Chunk> {
+  let records: KafkaMessage[] = []
+  let bytes = 0
+  const chunk = (end: string): Chunk => ({
+    records,
+    lastOffset: records.at(-1)!.offset,
+    nextOffset: BigInt(end) + 1n,
+  })
+  for (const record of batch.messages) {
+    const size = record.value?.length ?? 0
+    if (records.length === MAX_RECORDS || (records.length > 0 && bytes + size > MAX_BYTES)) {
+      yield chunk(records.at(-1)!.offset)
+      records = []
+      bytes = 0
+    }
+    records.push(record)
+    bytes += size
+  }
+  if (records.length > 0) yield chunk(batch.lastOffset())
+}

@@ -1,0 +1,81 @@
+import { mismatch } from './alignment.ts'
+
+/** For each partition: the offset of its first record, and the offset after its last. */
+export type LogOffsets = Map<number, { low: bigint; high: bigint }>
+
+export interface WatchParts {
+  readOffsets: () => Promise<LogOffsets>
+  readProgress: () => Promise<Map<number, bigint>>
+  assigned: () => readonly number[]
+  /** Whether a chunk is in hand, or a partition waits on purpose. */
+  isBusy: () => boolean
+  onTick: () => Promise<void>
+  onStall: (error: Error) => void
+  intervalMs?: number
+  /** After this long with records to settle and no sign of life, the consumer counts as dead. */
+  stallMs?: number
+}
+
+/** Looks from outside at whether a consumer does its job: that nothing is missing from its log, and that it moves. */
+export function watch(parts: WatchParts) {
+  const {
+    readOffsets,
+    readProgress,
+    assigned,
+    isBusy,
+    onTick,
+    onStall,
+    intervalMs = 2_000,
+    stallMs = 60_000,
+  } = parts
+  let mismatches: string[] = []
+  let lastActive = Date.now()
+  let stopped = false
+  let looking = false
+
+  async function look() {
+    await onTick()
+    const offsets = await readOffsets()
+    const progress = await readProgress()
+    let lag = 0n
+    const found: string[] = []
+    for (const partition of assigned()) {
+      const log = offsets.get(partition)
+      if (!log) continue
+      const settled = progress.get(partition)
+      lag += log.high - (settled ?? log.low)
+      const contradiction = settled === undefined ? undefined : mismatch(partition, settled, log)
+      if (contradiction) found.push(contradiction)
+    }
+    mismatches = found
+    if (lag <= 0n || isBusy() || found.length > 0) lastActive = Date.now()
+    else if (Date.now() - lastActive > stallMs && !stopped)
+      onStall(
+        new Error(
+          `The consumer stands still: ${lag} records wait, and nothing was fetched for ${stallMs} ms`,
+        ),
+      )
+  }
+
+  const timer = setInterval(() => {
+    if (looking) return
+    looking = true
+    look()
+      .catch(() => {}) // what is away says so elsewhere
+      .finally(() => {
+        looking = false
+      })
+  }, intervalMs)
+
+  return {
+    mismatches: () => mismatches,
+    /** The consumer showed a sign of life. */
+    active() {
+      lastActive = Date.now()
+    },
+    stop() {
+      stopped = true
+      clearInterval(timer)
+    },
+  }
+}
