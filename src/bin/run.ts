@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { type Role, StartError, start } from '../app.ts'
 import { type Config, describeVariables, parseConfig } from '../config.ts'
 import { createLogger, type Logger } from '../logger.ts'
+import { sentenceOf } from './sentence.ts'
 
 export interface Process {
   config: Config
@@ -104,8 +105,4 @@ function readSettings(): { help: boolean; config: Config } {
     process.stderr.write(`${sentenceOf(error)}\n`)
     process.exit(2)
   }
-}
-
-function sentenceOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

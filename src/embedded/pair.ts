@@ -1,6 +1,7 @@
 import { claimDataDir } from './data-dir.ts'
 import { type Kafka, startKafka } from './kafka.ts'
 import { type Postgres, startPostgres } from './postgres.ts'
+import { publishAddresses } from './running.ts'
 
 export type PairOptions = {
   /** Made if missing; holds everything the pair keeps, and its logs. */
@@ -47,7 +48,9 @@ export async function startPair(options: PairOptions): Promise<Pair> {
   starting.kafka.catch(giveUp)
   const [postgres, kafka] = await Promise.allSettled([starting.postgres, starting.kafka])
 
+  let withdraw = () => {}
   async function stop() {
+    withdraw()
     await Promise.all([postgres, kafka].map((one) => one.status === 'fulfilled' && one.value.stop()))
     dir.release()
   }
@@ -56,5 +59,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
     await stop()
     throw signal.reason
   }
+  const { serviceUrl, ownerUrl } = postgres.value
+  withdraw = publishAddresses(dir.path, { serviceUrl, ownerUrl, brokers: kafka.value.brokers })
   return { postgres: postgres.value, kafka: kafka.value, stop }
 }
