@@ -6,6 +6,7 @@ import { throwingFaults } from './db/faults.ts'
 import { isMigrated, migrate } from './db/migrate.ts'
 import { openDb } from './db/open.ts'
 import { progressOf } from './db/progress.ts'
+import { purgeOf } from './db/purge.ts'
 import { registrations } from './db/registrations.ts'
 import { dbFailure } from './db/sqlstate.ts'
 import { logTag } from './domain/accepted-at.ts'
@@ -21,10 +22,11 @@ import { startConsumer } from './kafka/consumer.ts'
 import { requestMessage } from './kafka/messages.ts'
 import { openPublisher } from './kafka/publish.ts'
 import { type Step, settleWith } from './kafka/settle.ts'
-import { ensureTopics } from './kafka/topics.ts'
+import { ensureTopics, retentionOf } from './kafka/topics.ts'
 import type { LogOffsets } from './kafka/watch.ts'
 import type { Logger } from './logger.ts'
 import { registerWith } from './register.ts'
+import { retentionComplaint, startRetention } from './retention.ts'
 import { readStatusWith } from './status.ts'
 
 export type Role = 'ingress' | 'worker'
@@ -113,6 +115,10 @@ export async function start({
     const routes: FastifyPluginAsync[] = [healthRoutes({ checks, makeProblem })]
 
     if (roles.includes('worker')) {
+      const topicRetentionMs = await retentionOf(admin, topics.requests)
+      if (topicRetentionMs === undefined) log.warn('the brokers do not say how long they keep requests')
+      const complaint = retentionComplaint(config.requestRetentionDays, topicRetentionMs ?? 0)
+      if (complaint) throw new StartError(`Cannot start: ${complaint}`)
       const db = pool('worker', 4)
       const progress = throwingFaults(progressOf(db))
       const settle = settleWith({
@@ -137,6 +143,7 @@ export async function start({
         onCrash,
       })
       opened.add(() => consumer.close())
+      opened.add(startRetention({ ...purgeOf(db), days: config.requestRetentionDays, log }))
       checks.push(async () => consumer.troubles())
       say('Worker: consuming')
     }

@@ -44,6 +44,15 @@ const variables = z.object({
   KAFKA_SEND_TIMEOUT_MS: milliseconds
     .default(5_000)
     .describe('After this long without an ack a send is given up'),
+  REQUEST_RETENTION_DAYS: z.coerce
+    .number('must be a number of days')
+    .int()
+    .min(0)
+    .max(36_500)
+    .default(30)
+    .describe(
+      'Days that the status of a request is kept, at least as long as the request topic keeps it; 0: for ever',
+    ),
   PROBLEM_BASE_URL: z
     .url({ protocol: /^https?$/, error: 'must be an http(s) URL' })
     .transform((url) => url.replace(/\/+$/, ''))
@@ -63,6 +72,8 @@ export interface Config {
   topics: { requests: string; replies: string; deadLetters: string; partitions: number }
   consumerGroup: string
   kafkaSendTimeoutMs: number
+  /** 0: for ever. */
+  requestRetentionDays: number
   problemBaseUrl: string
   logLevel: string
 }
@@ -119,6 +130,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     },
     consumerGroup: value.CONSUMER_GROUP,
     kafkaSendTimeoutMs: value.KAFKA_SEND_TIMEOUT_MS,
+    requestRetentionDays: value.REQUEST_RETENTION_DAYS,
     problemBaseUrl: value.PROBLEM_BASE_URL,
     logLevel: value.LOG_LEVEL,
   }

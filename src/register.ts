@@ -43,7 +43,7 @@ export function registerWith(store: Store): Register {
     return requests.map((request) => {
       const settled = known.get(request.requestId)
       if (!settled) throw new Fault('systemic', { code: 'OUTCOME_MISSING' })
-      if (settled.fingerprint !== request.fingerprint) return idReused(request)
+      if (settled.fingerprint !== request.fingerprint) return idReused(request, settled)
       return { ...settled, replayed: !stored.delete(request.requestId) }
     })
   }
@@ -169,8 +169,11 @@ function lostBy(refusal: Refusal): Lost {
   }
 }
 
-/** The answer to a request that took another one's id. The first outcome stays; this one is not stored. */
-function idReused(request: RegistrationRequest): Registered {
+/**
+ * The answer to a request that took the id of `first`, whose outcome stays; this one is not stored. It is decided when
+ * both are there, so that it is the same each time.
+ */
+function idReused(request: RegistrationRequest, first: Settled): Registered {
   return {
     requestId: request.requestId,
     fingerprint: request.fingerprint,
@@ -181,7 +184,8 @@ function idReused(request: RegistrationRequest): Registered {
     entry: null,
     identical: false,
     acceptedAt: request.acceptedAt,
-    completedAt: new Date(),
+    completedAt: new Date(Math.max(request.acceptedAt.getTime(), first.completedAt.getTime())),
+    purged: false,
     replayed: false,
   }
 }

@@ -24,7 +24,7 @@ export function openDb({ url, name, maxConnections }: DbOptions, log: Logger): O
     application_name: `workflow-registrar ${name}`,
     max: maxConnections,
     connectionTimeoutMillis: 3_000,
-    query_timeout: 15_000, // beyond the server's own limits: only for a server that fell silent
+    query_timeout: 8_000, // beyond the server's own limits: only for a server that fell silent
     keepAlive: true,
   })
   // Without a listener, a connection that breaks while nobody uses it would end the process.

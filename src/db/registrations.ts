@@ -234,5 +234,6 @@ function settledOf(row: StoredRow): Settled {
     identical: row.identical ?? false,
     acceptedAt: new Date(row.accepted_at),
     completedAt: new Date(row.completed_at),
+    purged: row.outcome === null,
   }
 }

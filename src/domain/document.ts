@@ -1,6 +1,6 @@
 import type { Outcome, RequestState } from './outcome.ts'
-import type { MakeProblem, Problem } from './problem.ts'
-import type { Settled } from './request.ts'
+import type { Existing, MakeProblem, Problem } from './problem.ts'
+import type { CatalogEntry, Settled } from './request.ts'
 
 /** What a request came to, flat: the body of a status, and the data of a reply. Times are ISO 8601 in UTC. */
 export interface RequestDocument {
@@ -56,7 +56,7 @@ const PROBLEM_OF: Record<Outcome, (settled: Settled, makeProblem: MakeProblem) =
   rejected: ({ requestId, rejection }, makeProblem) => {
     const { reason, errors } = rejection ?? { reason: 'validation-error' as const, errors: [] }
     const detail = errors.map(({ pointer, detail }) => `${pointer || 'The body'} ${detail}`).join('; ')
-    return makeProblem(reason, detail.slice(0, 1000), {
+    return makeProblem(reason, detail.slice(0, 1000).toWellFormed(), {
       instance: requestHref(requestId),
       ...(reason === 'validation-error' && { errors }),
     })
@@ -65,4 +65,26 @@ const PROBLEM_OF: Record<Outcome, (settled: Settled, makeProblem: MakeProblem) =
     makeProblem('internal-error', 'The database refused this request for a reason that is not a duplicate', {
       instance: requestHref(requestId),
     }),
+}
+
+/** The problem of asking for a request whose status row is gone, with the workflow that it made. */
+export function goneProblem({ requestId, outcome, entry }: Settled, makeProblem: MakeProblem): Problem {
+  return makeProblem(
+    'gone',
+    'The status of this request is no longer kept; the workflow that it created is there',
+    {
+      instance: requestHref(requestId),
+      state: outcome,
+      ...(entry && { existing: existingOf(entry) }),
+    },
+  )
+}
+
+function existingOf({ workflowId, contentHash, createdAt }: CatalogEntry): Existing {
+  return {
+    workflow_id: workflowId,
+    content_hash: contentHash,
+    created_at: createdAt.toISOString(),
+    href: workflowHref(workflowId),
+  }
 }

@@ -1,3 +1,5 @@
+import type { RequestState } from './outcome.ts'
+
 /** One field that is wrong: where (RFC 6901, `''` is the whole body) and what, in words for the caller. */
 export interface FieldError {
   pointer: string
@@ -48,6 +50,7 @@ export interface Problem {
   retryable: boolean
   request_id?: string
   errors?: readonly FieldError[]
+  state?: RequestState
   content?: 'identical' | 'different'
   existing?: Existing
 }

@@ -49,6 +49,8 @@ export interface Settled {
   identical: boolean
   acceptedAt: Date
   completedAt: Date
+  /** Its status row is gone: all that is left of it is the workflow that it made. */
+  purged: boolean
 }
 
 /** What `register` answers: `replayed` when the outcome had been stored before. */

@@ -98,12 +98,27 @@ export function readWorkflow(body: unknown): ReadWorkflow {
   return { workflow: { ...parsed.data, content_hash } }
 }
 
+/** Where the schema's word is not JSON's. */
+const JSON_WORDS: Partial<Record<string, string>> = {
+  record: 'an object',
+  object: 'an object',
+  array: 'a list',
+}
+
 function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
   const pointer = issue.path.reduce<string>((parent, name) => pointerTo(parent, String(name)), '')
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => ({ pointer: pointerTo(pointer, key), detail: 'is not a known field' }))
   if (issue.code === 'invalid_type')
-    return [{ pointer, detail: issue.input === undefined ? 'is required' : `must be a ${issue.expected}` }]
+    return [
+      {
+        pointer,
+        detail:
+          issue.input === undefined
+            ? 'is required'
+            : `must be ${JSON_WORDS[issue.expected] ?? `a ${issue.expected}`}`,
+      },
+    ]
   if (issue.code === 'invalid_value')
     return [
       {

@@ -25,7 +25,13 @@ export function readCreateRequest(request: FastifyRequest, makeProblem: MakeProb
 
   const { rejection, workflowName, version } = body
   const rejected = { ...common, outcome: 'rejected', rejection, workflowName, version } as const
-  const unstored = { failure: null, entry: null, identical: false, completedAt: common.acceptedAt }
+  const unstored = {
+    purged: false,
+    failure: null,
+    entry: null,
+    identical: false,
+    completedAt: common.acceptedAt,
+  }
   const { instance: _notStored, ...problem } = documentOf({ ...rejected, ...unstored }, makeProblem).problem!
   throw new HttpProblem(problem)
 }

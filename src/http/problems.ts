@@ -86,5 +86,6 @@ const REFUSALS: Record<string, [ProblemSlug, string]> = {
   FST_ERR_CTP_BODY_TOO_LARGE: ['payload-too-large', 'The body is larger than this service reads'],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: ['unsupported-media-type', 'The body must be application/json'],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['validation-error', 'The body is not as long as Content-Length says'],
+  FST_ERR_BAD_URL: ['validation-error', 'The URL is not well-formed'],
   FST_ERR_MAX_PARAM_LENGTH: ['not-found', 'There is nothing at this URL'],
 }

@@ -26,6 +26,7 @@ export async function buildServer(parts: {
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 255, ignoreTrailingSlash: false },
+    frameworkErrors: errorHandler(makeProblem), // a URL that no route gets to see
     clientErrorHandler(error, socket) {
       const slug = CLIENT_ERRORS[(error as NodeJS.ErrnoException).code ?? ''] ?? 'validation-error'
       const problem = makeProblem(slug, 'The request could not be read as HTTP')

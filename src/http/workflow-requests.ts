@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { formatAt, type Position, parseAt } from '../domain/accepted-at.ts'
-import { documentOf, type RequestDocument, requestHref } from '../domain/document.ts'
+import { documentOf, goneProblem, type RequestDocument, requestHref } from '../domain/document.ts'
 import { isUuid } from '../domain/ids.ts'
 import type { MakeProblem } from '../domain/problem.ts'
 import type { ValidRequest } from '../domain/request.ts'
@@ -50,6 +50,7 @@ export function workflowRequestRoutes({
         const status = isUuid(requestId) ? await readStatus(requestId, at) : ({ kind: 'unknown' } as const)
         switch (status.kind) {
           case 'settled':
+            if (status.settled.purged) throw new HttpProblem(goneProblem(status.settled, makeProblem))
             return documentOf(status.settled, makeProblem)
           case 'pending':
             return reply

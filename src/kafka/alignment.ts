@@ -5,16 +5,16 @@ export class LogMismatch extends Error {
   override readonly name = 'LogMismatch'
 }
 
-/** What contradicts a progress, given the offsets that the log has now; undefined when nothing does. */
+/** What contradicts a progress, given what is known of the offsets that the log has; undefined when nothing does. */
 export function mismatch(
   partition: number,
   progress: bigint,
-  log: { low?: bigint; high: bigint },
+  { low, high }: { low?: bigint | undefined; high?: bigint | undefined },
 ): string | undefined {
-  if (log.high < progress)
-    return `partition ${partition}: the log ends at ${log.high}, before the progress ${progress}; if the topic was made anew, say \`progress reset\``
-  if (log.low !== undefined && log.low > progress)
-    return `partition ${partition}: the log begins at ${log.low}, after the progress ${progress}; if the records between are lost, say \`progress accept\``
+  if (high !== undefined && high < progress)
+    return `partition ${partition}: the log ends at ${high}, before the progress ${progress}; if the topic was made anew, say \`progress reset\``
+  if (low !== undefined && low > progress)
+    return `partition ${partition}: the log begins at ${low}, after the progress ${progress}; if the records between are lost, say \`progress accept\``
   return undefined
 }
 
@@ -28,7 +28,7 @@ export interface AlignmentParts {
  * Keeps what this consumer reads in line with what the database knows as settled, from one assignment to the next.
  *
  * The group may have committed more than a restored database remembers: then a partition starts again at what the
- * database remembers. What the consumer passes over after that (records of aborted transactions, control records)
+ * database remembers, or where the log begins when it remembers nothing. What the consumer passes over after that (records of aborted transactions, control records)
  * counts as settled; what it never had does not.
  */
 export function alignment({ read, move, seek }: AlignmentParts) {
@@ -45,36 +45,30 @@ export function alignment({ read, move, seek }: AlignmentParts) {
     return known
   }
 
-  /** True when the partition goes on at `first`, or from before; false when it was sent back. */
-  async function isAligned(partition: number, first: bigint, high: bigint): Promise<boolean> {
+  /**
+   * True when the partition goes on at `first` as it should, or from before; false when it was sent back. `high` is the
+   * end of the log, where it is known.
+   */
+  async function isAligned(partition: number, first: bigint, high?: bigint): Promise<boolean> {
     const position = positions.get(partition)
-    const progress = position ? position.next : (await readOnce()).get(partition)
-    if (progress === undefined) {
-      positions.set(partition, { next: first, stored: first })
-      return true
-    }
-    const contradiction = mismatch(
-      partition,
-      progress,
-      sought.has(partition) ? { low: first, high } : { high },
-    )
+    const progress: bigint | undefined = position?.next ?? (await readOnce()).get(partition)
+    const wasSought = sought.has(partition)
+    const next = progress ?? (wasSought ? first : 0n)
+    const low = wasSought ? first : undefined
+    const contradiction = mismatch(partition, next, { low, high })
     if (contradiction) {
-      forget()
+      known = undefined
+      positions.delete(partition)
       throw new LogMismatch(contradiction)
     }
-    if (first > progress) {
+    if (first > next) {
       sought.add(partition)
       positions.delete(partition)
-      seek(partition, progress)
+      seek(partition, next)
       return false
     }
-    if (!position) positions.set(partition, { next: progress, stored: progress })
+    if (!position) positions.set(partition, { next, stored: next })
     return true
-  }
-
-  function forget() {
-    known = undefined
-    positions = new Map()
   }
 
   return {
@@ -82,8 +76,9 @@ export function alignment({ read, move, seek }: AlignmentParts) {
 
     /** A new assignment: nothing is known any more. */
     restart() {
-      forget()
+      known = undefined
       sought = new Set()
+      positions = new Map()
     },
 
     /** Everything below `next` is settled and stored. */
@@ -94,7 +89,7 @@ export function alignment({ read, move, seek }: AlignmentParts) {
 
     /** The consumer went from `first` to `next` without seeing a record. */
     async passedOver(partition: number, first: bigint, next: bigint) {
-      if (!(await isAligned(partition, first, next))) return
+      if (!(await isAligned(partition, first))) return
       const position = positions.get(partition)
       if (position && next > position.next) position.next = next
     },

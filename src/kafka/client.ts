@@ -1,5 +1,7 @@
 import { Kafka, logLevel } from 'kafkajs'
 import type { Logger } from '../logger.ts'
+import { registerCodecs } from './codecs.ts'
+import { mendRecordBatches } from './record-batches.ts'
 import { mendRequestQueue } from './request-queue.ts'
 
 /**
@@ -8,6 +10,8 @@ import { mendRequestQueue } from './request-queue.ts'
  */
 export function kafkaClient(brokers: readonly string[], clientId: string, log: Logger): Kafka {
   mendRequestQueue()
+  mendRecordBatches()
+  registerCodecs()
   const kafkaLog = log.child({ library: 'kafkajs' })
   return new Kafka({
     clientId,

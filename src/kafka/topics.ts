@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Admin, ITopicConfig } from 'kafkajs'
+import kafkajs, { type Admin, type ITopicConfig } from 'kafkajs'
 
 export interface TopicNames {
   requests: string
@@ -43,5 +43,19 @@ async function hasLeaders(admin: Admin, topic: string): Promise<void> {
     if (found?.topics[0]?.partitions.every(({ leader }) => leader >= 0)) return
     if (Date.now() > deadline) throw new Error(`The topic ${topic} has no leaders`)
     await delay(50)
+  }
+}
+
+/** How long a topic keeps its records, in ms; -1 for ever. Undefined when the brokers won't say. */
+export async function retentionOf(admin: Admin, topic: string): Promise<number | undefined> {
+  try {
+    const resource = { type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: ['retention.ms'] }
+    const { resources } = await admin.describeConfigs({ resources: [resource], includeSynonyms: false })
+    const value = resources[0]?.configEntries.find(
+      ({ configName }) => configName === 'retention.ms',
+    )?.configValue
+    return value === undefined ? undefined : Number(value)
+  } catch {
+    return undefined
   }
 }

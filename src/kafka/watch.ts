@@ -61,7 +61,9 @@ export function watch(parts: WatchParts) {
     if (looking) return
     looking = true
     look()
-      .catch(() => {}) // what is away says so elsewhere
+      .catch(() => {
+        lastActive = Date.now() // what is away says so elsewhere, and nobody stands still for it
+      })
       .finally(() => {
         looking = false
       })

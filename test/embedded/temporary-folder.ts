@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 
-/** A folder that goes away with the test (or, `forFile`, is left to the caller to remove). */
+/** A folder that goes away with the test. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'registrar-embedded-'))
   onTestFinished(() => rm(folder, { recursive: true, force: true }))

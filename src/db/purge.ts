@@ -1,0 +1,26 @@
+import { sql } from 'drizzle-orm'
+import type { Db } from './open.ts'
+
+/** Whoever holds this lock purges; the others leave it to them. */
+const LOCK = 0x77_66_72_70
+
+export function purgeOf(db: Db) {
+  return {
+    /**
+     * Deletes up to `limit` of the oldest status rows that were completed more than `days` ago, and answers how many.
+     * None while another instance is at it. It waits for nobody, and nobody waits for it: the worker only adds rows.
+     */
+    async purge(days: number, limit: number): Promise<number> {
+      const { rowCount } = await db.execute(sql`
+        with turn as materialized (
+          select pg_try_advisory_xact_lock(${LOCK}) as mine
+        ), outdated as materialized (
+          select request_id from registration_request
+          where (select mine from turn) and completed_at < now() - make_interval(days => ${days}::int)
+          order by completed_at limit ${limit}
+        )
+        delete from registration_request where request_id in (select request_id from outdated)`)
+      return rowCount ?? 0
+    },
+  }
+}

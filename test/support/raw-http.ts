@@ -1,0 +1,24 @@
+import { connect } from 'node:net'
+import type { Answer } from './http.ts'
+
+/** Writes these bytes to the server as they are, and reads its answer until it closes the connection. */
+export function raw(url: string, request: string): Promise<Pick<Answer, 'status' | 'headers' | 'body'>> {
+  const { hostname, port } = new URL(url)
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(port), hostname, () => socket.write(request))
+    let text = ''
+    socket.setEncoding('utf8')
+    socket.on('data', (part: string) => {
+      text += part
+    })
+    // A server may close before it has read everything: then writing fails, and the answer is here all the same.
+    socket.on('error', (error) => text === '' && reject(error))
+    socket.on('close', () => {
+      const [head = '', body = ''] = text.split('\r\n\r\n')
+      const [statusLine = '', ...headerLines] = head.split('\r\n')
+      const headers = new Headers(headerLines.map((line) => line.split(/: ?/, 2) as [string, string]))
+      const json = headers.get('content-type')?.includes('json')
+      resolve({ status: Number(statusLine.split(' ')[1]), headers, body: json ? JSON.parse(body) : body })
+    })
+  })
+}
