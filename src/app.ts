@@ -28,6 +28,7 @@ import type { Logger } from './logger.ts'
 import { registerWith } from './register.ts'
 import { retentionComplaint, startRetention } from './retention.ts'
 import { readStatusWith } from './status.ts'
+import { within } from './within.ts'
 
 export type Role = 'ingress' | 'worker'
 
@@ -91,7 +92,7 @@ export async function start({
       progress: throwingFaults(progressOf(readDb)),
     }
 
-    const kafka = kafkaClient(infrastructure.kafkaBrokers, 'workflow-registrar', log)
+    const kafka = kafkaClient(infrastructure.kafkaBrokers, CLIENT_ID, log)
     const admin = kafka.admin()
     opened.add(() => admin.disconnect())
     await reaching(KAFKA, () => admin.connect())
@@ -131,7 +132,7 @@ export async function start({
         onStep,
       })
       const consumer = await startConsumer({
-        kafka,
+        kafka: kafkaClient(infrastructure.kafkaBrokers, CLIENT_ID, log, 'endless'),
         clusterId,
         topic: topics.requests,
         group: config.consumerGroup,
@@ -152,7 +153,12 @@ export async function start({
       const register = registerWith({ ...registrations(pool('writes', 4)), failureOf: dbFailure })
       const readLogEnds = gather({
         run: async (callers: null[]) => {
-          const ends = new Map([...(await readOffsets())].map(([partition, { high }]) => [partition, high]))
+          const ends = new Map(
+            [...(await within(CHECK_TIMEOUT_MS, readOffsets()))].map(([partition, { high }]) => [
+              partition,
+              high,
+            ]),
+          )
           return callers.map(() => ends)
         },
         ...{ sizeOf: () => 0, maxItems: Number.POSITIVE_INFINITY, maxSize: 0, maxInFlight: 1 },
@@ -178,6 +184,8 @@ export async function start({
           readStatus: readStatusWith({
             read: reads.status.read,
             readProgress: reads.progress.read,
+            readPartition: reads.progress.readOne,
+            readLogs: reads.progress.readLogs,
             readLogEnds: () => readLogEnds(null),
             clusterId,
             topic: topics.requests,
@@ -199,6 +207,7 @@ export async function start({
   }
 }
 
+const CLIENT_ID = 'workflow-registrar'
 const POSTGRESQL = 'PostgreSQL (DATABASE_URL, MIGRATE_DATABASE_URL)'
 const KAFKA = 'Kafka (KAFKA_BROKERS)'
 
@@ -230,9 +239,11 @@ async function listen(
 }
 
 async function reason(words: string, step: () => Promise<unknown>): Promise<string[]> {
-  const timeout = new Promise<never>((_, reject) => setTimeout(reject, 1_500).unref())
-  return Promise.race([step(), timeout]).then(
+  return within(CHECK_TIMEOUT_MS, step()).then(
     () => [],
     () => [words],
   )
 }
+
+/** What has not answered by then counts as away, for readiness and for the status of a request. */
+const CHECK_TIMEOUT_MS = 1_500

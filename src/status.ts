@@ -1,15 +1,24 @@
 import { type AcceptedAt, logTag } from './domain/accepted-at.ts'
+import type { Log } from './domain/progress.ts'
 import type { Settled } from './domain/request.ts'
 
-/** What can be said of a request. `gone`: it was settled, and how is no longer kept. `unclear`: not to be known now. */
+/**
+ * What can be said of a request. `gone`: how it ended is no longer kept, or, where the log that it was accepted into is
+ * no more (`isLogLost`), it is not known whether it was ever settled. `unclear`: not to be known now.
+ */
 export type Status =
   | { kind: 'settled'; settled: Settled }
   | { kind: 'pending'; acceptedAt: Date; queueDistance: number }
-  | { kind: 'gone' | 'unknown' | 'unclear' }
+  | { kind: 'gone'; isLogLost: boolean }
+  | { kind: 'unknown' | 'unclear' }
 
 export interface StatusParts {
   read(requestIds: readonly string[]): Promise<Map<string, Settled>>
   readProgress(clusterId: string, topic: string): Promise<Map<number, bigint>>
+  /** One partition; `resetAt`: when it was last said to be made anew. Undefined when it was never settled. */
+  readPartition(log: Log): Promise<{ nextOffset: bigint; resetAt: Date | null } | undefined>
+  /** Every log that was ever settled from. */
+  readLogs(): Promise<Omit<Log, 'partition'>[]>
   /** The offset after the last record of each partition. */
   readLogEnds(): Promise<Map<number, bigint>>
   clusterId: string
@@ -25,6 +34,8 @@ export type ReadStatus = (requestId: string, at: AcceptedAt | undefined) => Prom
 export function readStatusWith({
   read,
   readProgress,
+  readPartition,
+  readLogs,
   readLogEnds,
   clusterId,
   topic,
@@ -34,7 +45,9 @@ export function readStatusWith({
   return async function readStatus(requestId, at) {
     const settled = await find(requestId)
     if (settled) return settled
-    return at?.tag === ourTag ? byPosition(requestId, at) : byLag(requestId)
+    if (!at) return byLag(requestId)
+    if (at.tag === ourTag) return byPosition(requestId, at)
+    return (await isKnown(at.tag)) ? gone(requestId, true) : byLag(requestId)
   }
 
   async function find(requestId: string): Promise<Status | undefined> {
@@ -43,16 +56,26 @@ export function readStatusWith({
   }
 
   async function byPosition(requestId: string, at: AcceptedAt): Promise<Status> {
-    const next = (await readProgress(clusterId, topic)).get(at.partition) ?? 0n
+    const stored = await readPartition({ clusterId, topic, partition: at.partition })
+    if (stored?.resetAt && at.acceptedAt < stored.resetAt) return gone(requestId, true)
+    const next = stored?.nextOffset ?? 0n
     if (at.offset >= next)
       return { kind: 'pending', acceptedAt: at.acceptedAt, queueDistance: Number(at.offset - next) + 1 }
-    return (await find(requestId)) ?? { kind: 'gone' }
+    return gone(requestId, false)
+  }
+
+  async function isKnown(tag: string): Promise<boolean> {
+    return (await readLogs()).some((log) => logTag(log.clusterId, log.topic) === tag)
+  }
+
+  async function gone(requestId: string, isLogLost: boolean): Promise<Status> {
+    return (await find(requestId)) ?? { kind: 'gone', isLogLost }
   }
 
   async function byLag(requestId: string): Promise<Status> {
-    const ends = await readLogEnds()
+    const ends = await readLogEnds().catch(() => undefined)
     const progress = await readProgress(clusterId, topic)
-    const lags = [...ends].some(([partition, end]) => end > (progress.get(partition) ?? 0n))
+    const lags = !ends || [...ends].some(([partition, end]) => end > (progress.get(partition) ?? 0n))
     return (await find(requestId)) ?? { kind: lags ? 'unclear' : 'unknown' }
   }
 }

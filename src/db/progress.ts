@@ -1,6 +1,11 @@
 import { type SQL, sql } from 'drizzle-orm'
-import type { LogProgress } from '../domain/progress.ts'
+import type { Log, LogProgress } from '../domain/progress.ts'
 import type { Db } from './open.ts'
+
+/** What is stored of one partition of any log. Offsets given out before `resetAt` belong to a log that is no more. */
+export interface StoredProgress extends LogProgress {
+  resetAt: Date | null
+}
 
 /** Moves the progress once `after` has run, never back. Part of a statement that stores outcomes. */
 export function moveProgress(progress: LogProgress | null, after: SQL): SQL {
@@ -27,5 +32,67 @@ export function progressOf(db: Db) {
       )
       return new Map(rows.map((row) => [row.partition, BigInt(row.next_offset)]))
     },
+
+    /** One partition; undefined when no worker ever settled it. */
+    async readOne({
+      clusterId,
+      topic,
+      partition,
+    }: Log): Promise<Omit<StoredProgress, keyof Log> | undefined> {
+      const { rows } = await db.execute<{ next_offset: string; reset_at: number | null }>(sql`
+        select next_offset, ${RESET_AT} from consumer_progress
+        where cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition}`)
+      const [row] = rows
+      return row && { nextOffset: BigInt(row.next_offset), resetAt: dateOf(row.reset_at) }
+    },
+
+    /** Every log that was ever settled from, those that this service no longer reads among them. */
+    async readLogs(): Promise<Omit<Log, 'partition'>[]> {
+      const { rows } = await db.execute<{ cluster_id: string; topic: string }>(
+        sql`select distinct cluster_id, topic from consumer_progress`,
+      )
+      return rows.map((row) => ({ clusterId: row.cluster_id, topic: row.topic }))
+    },
+
+    /** Everything, of all logs, in order. */
+    async readAll(): Promise<StoredProgress[]> {
+      const { rows } = await db.execute<{
+        cluster_id: string
+        topic: string
+        partition: number
+        next_offset: string
+        reset_at: number | null
+      }>(sql`
+        select cluster_id, topic, partition, next_offset, ${RESET_AT} from consumer_progress
+        order by cluster_id, topic, partition`)
+      return rows.map((row) => ({
+        clusterId: row.cluster_id,
+        topic: row.topic,
+        partition: row.partition,
+        nextOffset: BigInt(row.next_offset),
+        resetAt: dateOf(row.reset_at),
+      }))
+    },
+
+    /**
+     * Puts a progress where an operator says, back too. `isReset`: the offsets given out until now are void. False
+     * when it is no longer where it was seen.
+     */
+    async put(seen: LogProgress, nextOffset: bigint, isReset: boolean): Promise<boolean> {
+      const { rows } = await db.execute(sql`
+        update consumer_progress set next_offset = ${nextOffset.toString()}::bigint,
+          reset_at = case when ${isReset}::boolean then now() else reset_at end
+        where cluster_id = ${seen.clusterId} and topic = ${seen.topic} and partition = ${seen.partition}
+          and next_offset = ${seen.nextOffset.toString()}::bigint
+        returning partition`)
+      return rows.length > 0
+    },
   }
+}
+
+/** As ms since 1970. */
+const RESET_AT = sql.raw('(extract(epoch from reset_at) * 1000)::float8 as reset_at')
+
+function dateOf(ms: number | null): Date | null {
+  return ms === null ? null : new Date(ms)
 }

@@ -4,6 +4,7 @@ import type { Outcome } from '../domain/outcome.ts'
 import type { Problem } from '../domain/problem.ts'
 import type { Publisher } from '../kafka/publish.ts'
 import type { Replies } from './replies.ts'
+import { untilAborted } from './until-aborted.ts'
 
 export interface DemoRequest {
   /** Makes it safe to send again: the idempotency key at HTTP, the request id on the topic. */
@@ -89,7 +90,8 @@ function post(url: string, { id, body }: DemoRequest, signal: AbortSignal): Prom
 /** Asks again while nothing answers, or while the answer is to try later. */
 async function ask(url: string, init: RequestInit, signal: AbortSignal): Promise<Answer> {
   for (;;) {
-    const answer = await answerTo(fetch(url, { ...init, signal })).catch(() => undefined)
+    // Left to end by itself: for one that is aborted fetch opens a connection anew, and leaves it open unused.
+    const answer = await untilAborted(answerTo(fetch(url, init)), signal).catch(() => undefined)
     if (answer && !(answer.body as Partial<Problem>).retryable) return answer
     await delay(500, undefined, { signal })
   }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { RequestDocument } from '../domain/document.ts'
 import type { kafkaClient } from '../kafka/client.ts'
+import { untilAborted } from './until-aborted.ts'
 
 type KafkaClient = ReturnType<typeof kafkaClient>
 
@@ -37,11 +38,9 @@ export async function followReplies(kafka: KafkaClient, topic: string): Promise<
 
   return {
     async to(requestId, signal) {
-      signal.throwIfAborted()
-      const { promise, resolve, reject } = Promise.withResolvers<RequestDocument>()
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+      const { promise, resolve } = Promise.withResolvers<RequestDocument>()
       awaited.set(requestId, resolve)
-      return promise
+      return untilAborted(promise, signal)
     },
     async close() {
       await consumer.disconnect()

@@ -28,5 +28,6 @@ export function parseAt(token: string): AcceptedAt | undefined {
   const match = /^([\w-]{11})\.(\d{1,6})\.(\d{1,18})\.(\d{1,14})$/.exec(text)
   if (!match) return undefined
   const [, tag = '', partition, offset = '', ms] = match
-  return { tag, partition: Number(partition), offset: BigInt(offset), acceptedAt: new Date(Number(ms)) }
+  const at = { tag, partition: Number(partition), offset: BigInt(offset), acceptedAt: new Date(Number(ms)) }
+  return formatAt(at) === token ? at : undefined // the decoder passes over what it does not know
 }

@@ -49,6 +49,11 @@ export function replyId(requestId: string, fingerprint: string): string {
   return named('outcome', requestId, fingerprint)
 }
 
+/** The request id of a dead letter that is put back for the `n`th time; `oldId` is the one it had before. */
+export function redriveId(oldId: string, n: number): string {
+  return named('redrive', oldId, String(n))
+}
+
 function named(kind: string, ...parts: string[]): string {
   return v5([kind, ...parts].join('\n'), ID_NAMESPACE)
 }

@@ -4,11 +4,19 @@ import { registerCodecs } from './codecs.ts'
 import { mendRecordBatches } from './record-batches.ts'
 import { mendRequestQueue } from './request-queue.ts'
 
+/** `asked`: somebody waits for an answer, so give up in time. `endless`: an outage is only to be waited out. */
+export type Patience = 'asked' | 'endless'
+
 /**
  * A client of these brokers; it connects to nothing yet. Its log goes to ours, less whatever may hold a payload, and
  * a step down: what kafkajs calls an error is, for its caller, a retry.
  */
-export function kafkaClient(brokers: readonly string[], clientId: string, log: Logger): Kafka {
+export function kafkaClient(
+  brokers: readonly string[],
+  clientId: string,
+  log: Logger,
+  patience: Patience = 'asked',
+): Kafka {
   mendRequestQueue()
   mendRecordBatches()
   registerCodecs()
@@ -18,7 +26,7 @@ export function kafkaClient(brokers: readonly string[], clientId: string, log: L
     brokers: [...brokers],
     connectionTimeout: 3_000,
     requestTimeout: 10_000,
-    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 8 },
+    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: patience === 'asked' ? 8 : 1_000_000_000 },
     logLevel: logLevel.WARN,
     logCreator:
       () =>

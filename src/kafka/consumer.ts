@@ -10,6 +10,7 @@ import type { Step } from './settle.ts'
 import { type LogOffsets, watch } from './watch.ts'
 
 export interface ConsumerParts {
+  /** One that waits out an outage: to leave the group costs as long as a session. */
   kafka: Kafka
   clusterId: string
   topic: string
@@ -34,6 +35,8 @@ export interface RunningConsumer {
   close(): Promise<void>
 }
 
+const HEARTBEAT_MS = 3_000
+
 /** How long a start waits for the group; after that it goes on, and readiness tells. */
 const JOIN_WAIT_MS = 30_000
 
@@ -43,11 +46,16 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
   const consumer = kafka.consumer({
     groupId: group,
     allowAutoTopicCreation: false,
-    sessionTimeout: 30_000,
+    sessionTimeout: 15_000,
     rebalanceTimeout: 60_000,
-    heartbeatInterval: 3_000,
+    heartbeatInterval: HEARTBEAT_MS,
     maxWaitTimeInMs: 100,
-    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 8 },
+    retry: {
+      initialRetryTime: 100,
+      maxRetryTime: 1_000,
+      retries: 1_000_000_000,
+      restartOnFailure: async (error) => error.name.startsWith('KafkaJS'), // anything else is a fault of our own
+    },
   })
   const waits = new Map<number, Wait>()
   const readProgress = () => progress.read(clusterId, topic)
@@ -105,6 +113,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     for (const chunk of chunksOf(batch)) {
       if (!isRunning() || isStale()) return
       inHand += 1
+      const beating = setInterval(() => void heartbeat().catch(() => {}), HEARTBEAT_MS) // the one below tells
       try {
         if (!(await aligned.isAligned(partition, fetchedOffset(batch), BigInt(batch.highWatermark)))) return
         await settle(chunk, { clusterId, topic, partition }, (waits.get(partition)?.attempts ?? 0) + 1)
@@ -112,6 +121,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
         wait(partition, error, pause())
         return
       } finally {
+        clearInterval(beating)
         inHand -= 1
       }
       endWait(partition)

@@ -1,6 +1,7 @@
 import { CompressionTypes, type Kafka, type Message, Partitioners } from 'kafkajs'
 import type { Position } from '../domain/accepted-at.ts'
 import { gather } from '../gather.ts'
+import { within } from '../within.ts'
 
 export interface Addressed {
   topic: string
@@ -94,12 +95,13 @@ export async function openPublisher(kafka: Kafka, options: { timeoutMs: number }
 
   return {
     park,
-    send: (topic, message) => send({ topic, message }),
+    // The deadline counts from here: a record may wait for others before it is under way.
+    send: (topic, message) => inTime(send({ topic, message }), options.timeoutMs),
     async sendAll(records) {
       if (records.length > 0) await produce(records)
     },
     async close() {
-      await Promise.race([Promise.allSettled(underWay), expiry(options.timeoutMs).promise])
+      await within(options.timeoutMs, Promise.allSettled(underWay)).catch(() => {})
       await producer.disconnect()
     },
   }
@@ -117,25 +119,11 @@ function withoutValue({ topic, message: { value, ...message } }: Addressed): Add
 }
 
 async function inTime<T>(sent: Promise<T>, timeoutMs: number): Promise<T> {
-  const { promise, cancel } = expiry(timeoutMs)
   try {
-    return await Promise.race([
-      sent,
-      promise.then(() => {
-        throw new PublishFailure(`no acknowledgement within ${timeoutMs} ms`)
-      }),
-    ])
+    return await within(timeoutMs, sent)
   } catch (error) {
     throw error instanceof PublishFailure
       ? error
-      : new PublishFailure('Kafka took no records', { cause: error })
-  } finally {
-    cancel()
+      : new PublishFailure('Kafka did not take the records', { cause: error })
   }
-}
-
-function expiry(ms: number): { promise: Promise<void>; cancel: () => void } {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, ms)
-  return { promise, cancel: () => clearTimeout(timer) }
 }
