@@ -22,8 +22,7 @@ import { startConsumer } from './kafka/consumer.ts'
 import { requestMessage } from './kafka/messages.ts'
 import { openPublisher } from './kafka/publish.ts'
 import { type Step, settleWith } from './kafka/settle.ts'
-import { ensureTopics, retentionOf } from './kafka/topics.ts'
-import type { LogOffsets } from './kafka/watch.ts'
+import { ensureTopics, readOffsets, retentionOf } from './kafka/topics.ts'
 import type { Logger } from './logger.ts'
 import { registerWith } from './register.ts'
 import { retentionComplaint, startRetention } from './retention.ts'
@@ -102,13 +101,6 @@ export async function start({
     const publisher = await openPublisher(kafka, { timeoutMs: config.kafkaSendTimeoutMs })
     opened.add(() => publisher.close())
 
-    async function readOffsets(): Promise<LogOffsets> {
-      const offsets = await admin.fetchTopicOffsets(topics.requests)
-      return new Map(
-        offsets.map(({ partition, low, high }) => [partition, { low: BigInt(low), high: BigInt(high) }]),
-      )
-    }
-
     const checks: Check[] = [
       () => reason('PostgreSQL does not answer', () => reads.progress.read(clusterId, topics.requests)),
       () => reason('Kafka does not answer', () => admin.fetchTopicMetadata({ topics: [topics.requests] })),
@@ -138,7 +130,7 @@ export async function start({
         group: config.consumerGroup,
         settle,
         progress,
-        readOffsets,
+        readOffsets: () => readOffsets(admin, topics.requests),
         log,
         onStep,
         onCrash,
@@ -154,10 +146,9 @@ export async function start({
       const readLogEnds = gather({
         run: async (callers: null[]) => {
           const ends = new Map(
-            [...(await within(CHECK_TIMEOUT_MS, readOffsets()))].map(([partition, { high }]) => [
-              partition,
-              high,
-            ]),
+            [...(await within(CHECK_TIMEOUT_MS, readOffsets(admin, topics.requests)))].map(
+              ([partition, { high }]) => [partition, high],
+            ),
           )
           return callers.map(() => ends)
         },

@@ -106,7 +106,7 @@ function judgeRow(
     if (made) return judgeMade(request, made)
     return differs(
       'created, without its workflow',
-      request.rejection ? 'rejected' : 'created, with its workflow',
+      request.rejection ? 'rejected, with no workflow' : 'created, with its workflow',
     )
   }
   if (made) return differs(`${outcome}, with a workflow of its own`, 'created')

@@ -22,6 +22,17 @@ The exit code is 1 when something is not as it must be.`
 /** Of each kind; more would tell no more. */
 const SHOWN = 100
 
+const ABOUT_COUNTS: Record<keyof Tally, string> = {
+  created: 'their workflow is there, as they asked for it',
+  conflict: 'another request made the workflow of that name and version',
+  rejected: 'unacceptable, and stored so',
+  failed: 'refused by the database, and stored so',
+  'id reused': 'rejected: the request id belongs to another body',
+  'dead letter': 'unreadable, and without an id',
+  unknown: 'they left nothing, and the status rows of their time are purged',
+  different: 'stored is not what it must be',
+}
+
 await runTool({
   about: ABOUT,
   options: {},
@@ -107,17 +118,6 @@ function nameOf({
   requestId,
 }: Pick<Difference, 'partition' | 'offset' | 'requestId'>): string {
   return `partition ${partition} offset ${offset}, request ${requestId}`
-}
-
-const ABOUT_COUNTS: Record<keyof Tally, string> = {
-  created: 'their workflow is there, as they asked for it',
-  conflict: 'another request made the workflow of that name and version',
-  rejected: 'unacceptable, and stored so',
-  failed: 'refused by the database, and stored so',
-  'id reused': 'rejected: the request id belongs to another body',
-  'dead letter': 'unreadable, and without an id',
-  unknown: 'they left nothing, and the status rows of their time are purged',
-  different: 'stored is not what it must be',
 }
 
 function summary(topic: string, read: number, tally: Tally, waiting: bigint): string {

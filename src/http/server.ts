@@ -1,4 +1,5 @@
-import { STATUS_CODES } from 'node:http'
+import { type Server, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -51,8 +52,10 @@ export async function buildServer(parts: {
   })
 
   let closing = false
+  const silent = connectionsWithoutRequest(app.server)
   app.addHook('preClose', async () => {
     closing = true
+    for (const socket of silent) socket.destroy()
   })
   app.addHook('onSend', async (_request, reply) => {
     if (closing) reply.header('connection', 'close') // or a kept-alive connection would hold up the end
@@ -67,6 +70,17 @@ export async function buildServer(parts: {
   for (const route of routes) await app.register(route)
   refuseOtherMethods(app, new Map([...allowed].map(([url, methods]) => [url, [...methods]])), makeProblem)
   return app
+}
+
+/** Connections that have not asked for anything: Node counts them as busy, and would wait for them at the end. */
+function connectionsWithoutRequest(server: Server): ReadonlySet<Socket> {
+  const silent = new Set<Socket>()
+  server.on('connection', (socket) => {
+    silent.add(socket)
+    socket.once('close', () => silent.delete(socket))
+  })
+  server.on('request', ({ socket }) => silent.delete(socket))
+  return silent
 }
 
 function refuseOtherMethods(app: FastifyInstance, allowed: Map<string, string[]>, makeProblem: MakeProblem) {

@@ -7,7 +7,8 @@ import { alignment, LogMismatch } from './alignment.ts'
 import { type Chunk, chunksOf } from './chunks.ts'
 import { PublishFailure } from './publish.ts'
 import type { Step } from './settle.ts'
-import { type LogOffsets, watch } from './watch.ts'
+import type { LogOffsets } from './topics.ts'
+import { watch } from './watch.ts'
 
 export interface ConsumerParts {
   /** One that waits out an outage: to leave the group costs as long as a session. */

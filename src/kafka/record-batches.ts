@@ -20,7 +20,7 @@ export function undecodableBatch(record: KafkaMessage): UndecodableBatch | undef
 }
 
 /**
- * Has kafkajs 2.2.4 read fetched batches with `readLog`. Its own decoder throws for a batch that it cannot read,
+ * Has kafkajs 2.2.4 read fetched batches with `readBatches`. Its own decoder throws for a batch that it cannot read,
  * inside the fetch and for ever; cannot take some 120 000 records at once; needs a minute for a record of 15 000
  * headers; and takes a header called `constructor` for a second of that name.
  */
@@ -31,7 +31,7 @@ export function mendRecordBatches(): void {
   require(file)
   require.cache[file]!.exports = async (decoder: FetchDecoder) => {
     const bytes = decoder.readInt32()
-    return bytes > 0 && decoder.canReadBytes(bytes) ? readLog(decoder.readBytes(bytes)) : []
+    return bytes > 0 && decoder.canReadBytes(bytes) ? readBatches(decoder.readBytes(bytes)) : []
   }
   // kafkajs looks these up at each fetch. One that is loaded already holds the decoder it was loaded with.
   for (const loaded of Object.keys(require.cache)) {
@@ -70,7 +70,7 @@ const MAX_RECORDS = MAX_DECOMPRESSED_BYTES / RECORD_BYTES
  * Reads the batches of one partition, of any format, up to one that was cut off or to what memory should hold; the
  * next fetch goes on there. Throws only where it cannot tell where a batch ends.
  */
-export async function readLog(log: Buffer): Promise<FetchedRecord[]> {
+export async function readBatches(log: Buffer): Promise<FetchedRecord[]> {
   const all: FetchedRecord[] = []
   let room = MAX_BYTES_AT_ONCE
   for (let at = 0; at + MAGIC_AT < log.length && room > 0; ) {

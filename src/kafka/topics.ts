@@ -59,3 +59,22 @@ export async function retentionOf(admin: Admin, topic: string): Promise<number |
     return undefined
   }
 }
+
+/** For each partition: the offset of its first record, and the offset after its last. */
+export type LogOffsets = Map<number, { low: bigint; high: bigint }>
+
+/** Where the log of each partition begins and ends now. */
+export async function readOffsets(admin: Admin, topic: string): Promise<LogOffsets> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      const offsets = await admin.fetchTopicOffsets(topic)
+      return new Map(
+        offsets.map(({ partition, low, high }) => [partition, { low: BigInt(low), high: BigInt(high) }]),
+      )
+    } catch (error) {
+      // kafkajs gives up at once where a leader is just being elected.
+      if (tries === 10 || !(error instanceof Error && 'retriable' in error && error.retriable)) throw error
+      await delay(100)
+    }
+  }
+}

@@ -1,7 +1,5 @@
 import { mismatch } from './alignment.ts'
-
-/** For each partition: the offset of its first record, and the offset after its last. */
-export type LogOffsets = Map<number, { low: bigint; high: bigint }>
+import type { LogOffsets } from './topics.ts'
 
 export interface WatchParts {
   readOffsets: () => Promise<LogOffsets>
