@@ -5,6 +5,7 @@ import { eventRequestId, isUuid, positionalRequestId, replyId } from '../domain/
 import type { MakeProblem } from '../domain/problem.ts'
 import type { Log } from '../domain/progress.ts'
 import type { InvalidRequest, RegistrationRequest, Settled } from '../domain/request.ts'
+import { undecodableBatch } from './record-batches.ts'
 
 /** The types of the two events, as CloudEvents 1.0 names them. Another major version is another type. */
 export const EVENT_TYPES = {
@@ -70,6 +71,7 @@ export type Decoded =
 
 /** Reads one record of the request topic. Never throws. */
 export function decodeRecord(record: KafkaMessage, log: Log): Decoded {
+  if (undecodableBatch(record)) return { request: null, unreadable: unreadable('undecodable batch') }
   const value = record.value ?? Buffer.alloc(0)
   const body = readBody(value)
   const ownId = idOf(record)
@@ -149,6 +151,9 @@ export const DEAD_LETTER_HEADERS = {
   partition: 'dead-letter-partition',
   offset: 'dead-letter-offset',
   timestamp: 'dead-letter-timestamp',
+  /** For a batch that is parked whole, as the raw bytes of the log: where it begins, and how many offsets it takes. */
+  baseOffset: 'dead-letter-base-offset',
+  count: 'dead-letter-count',
   attempts: 'dead-letter-attempts',
   time: 'dead-letter-time',
 } as const
@@ -163,6 +168,7 @@ export function deadLetter(
     requestId,
   }: { cause: DeadLetterCause; attempts: number; requestId?: string | undefined },
 ): Message {
+  const batch = undecodableBatch(record)
   const said: Record<keyof typeof DEAD_LETTER_HEADERS, string | null | undefined> = {
     class: cause.class,
     code: cause.code,
@@ -171,6 +177,8 @@ export function deadLetter(
     partition: String(from.partition),
     offset: record.offset,
     timestamp: record.timestamp,
+    baseOffset: batch?.baseOffset,
+    count: batch?.count.toString(),
     attempts: String(attempts),
     time: new Date().toISOString(),
   }

@@ -8,6 +8,7 @@ import type { Register } from '../register.ts'
 import type { Chunk } from './chunks.ts'
 import { type DeadLetterCause, deadLetter, decodeRecord, replyMessage } from './messages.ts'
 import type { Addressed, Publisher } from './publish.ts'
+import { undecodableBatch } from './record-batches.ts'
 import type { TopicNames } from './topics.ts'
 
 /** What a worker has done with a chunk, in this order. */
@@ -64,7 +65,8 @@ export function settleWith({
     attempts: number,
     requestId?: string,
   ) {
-    log.warn({ ...from, offset: record.offset, request_id: requestId, ...cause }, 'dead letter')
+    const level = undecodableBatch(record) ? 'error' : 'warn' // many requests may be in it
+    log[level]({ ...from, offset: record.offset, request_id: requestId, ...cause }, 'dead letter')
     return { topic: topics.deadLetters, message: deadLetter(record, from, { cause, attempts, requestId }) }
   }
 }
