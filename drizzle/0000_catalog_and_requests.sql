@@ -8,7 +8,8 @@ CREATE TABLE "consumer_progress" (
 	"partition" integer NOT NULL,
 	"next_offset" bigint NOT NULL,
 	"reset_at" timestamp (3) with time zone,
-	CONSTRAINT "pk_consumer_progress" PRIMARY KEY("cluster_id","topic","partition")
+	CONSTRAINT "pk_consumer_progress" PRIMARY KEY("cluster_id","topic","partition"),
+	CONSTRAINT "ck_consumer_progress_no_gap" CHECK ("consumer_progress"."next_offset" >= 0)
 );
 --> statement-breakpoint
 CREATE TABLE "registration_request" (

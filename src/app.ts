@@ -19,10 +19,11 @@ import { workflowRequestRoutes } from './http/workflow-requests.ts'
 import { workflowRoutes } from './http/workflows.ts'
 import { kafkaClient } from './kafka/client.ts'
 import { startConsumer } from './kafka/consumer.ts'
+import { toLogEnd } from './kafka/list-offsets.ts'
 import { requestMessage } from './kafka/messages.ts'
 import { openPublisher } from './kafka/publish.ts'
 import { type Step, settleWith } from './kafka/settle.ts'
-import { ensureTopics, readOffsets, retentionOf } from './kafka/topics.ts'
+import { ensureTopics, readCommitted, readOffsets, retentionOf } from './kafka/topics.ts'
 import type { Logger } from './logger.ts'
 import { registerWith } from './register.ts'
 import { retentionComplaint, startRetention } from './retention.ts'
@@ -131,6 +132,7 @@ export async function start({
         settle,
         progress,
         readOffsets: () => readOffsets(admin, topics.requests),
+        readCommitted: () => readCommitted(admin, config.consumerGroup, topics.requests),
         log,
         onStep,
         onCrash,
@@ -146,9 +148,12 @@ export async function start({
       const readLogEnds = gather({
         run: async (callers: null[]) => {
           const ends = new Map(
-            [...(await within(CHECK_TIMEOUT_MS, readOffsets(admin, topics.requests)))].map(
-              ([partition, { high }]) => [partition, high],
-            ),
+            [
+              ...(await within(
+                CHECK_TIMEOUT_MS,
+                toLogEnd(() => readOffsets(admin, topics.requests)),
+              )),
+            ].map(([partition, { high }]) => [partition, high]),
           )
           return callers.map(() => ends)
         },

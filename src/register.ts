@@ -74,8 +74,9 @@ export function registerWith(store: Store): Register {
     for (const [index, { request, failure }] of aside.entries()) {
       const isLast = index === aside.length - 1
       const lost: Lost = { outcome: 'failed', failure: failure.code }
-      if (await decided(() => store.storeLost(request, lost, isLast ? progress : null)))
-        stored.add(request.requestId)
+      const { refusal, done: isNew } = await storeLost(request, lost, isLast ? progress : null)
+      if (refusal) throw faultOf(refusal)
+      if (isNew) stored.add(request.requestId)
     }
     return stored
   }
@@ -85,21 +86,25 @@ export function registerWith(store: Store): Register {
     request: RegistrationRequest,
     progress: LogProgress | null,
   ): Promise<Attempt<boolean, 'interrupted'>> {
-    let lost: Lost
-    if (request.rejection) lost = { outcome: 'rejected', rejection: request.rejection }
-    else {
-      const { refusal } = await attempt(() => store.storeCreated(request, progress))
-      if (!refusal) return { done: true }
-      if (isInterrupted(refusal)) return { refusal }
-      lost = lostBy(refusal)
-    }
-    for (;;) {
-      const { refusal, done } = await attempt(() => store.storeLost(request, lost, progress))
-      if (!refusal) return { done }
-      if (isInterrupted(refusal)) return { refusal }
-      if (refusal.class !== 'key-reused' || lost.outcome === 'rejected') throw faultOf(refusal)
-      lost = lostBy(refusal)
-    }
+    if (request.rejection)
+      return storeLost(request, { outcome: 'rejected', rejection: request.rejection }, progress)
+    const { refusal } = await attempt(() => store.storeCreated(request, progress))
+    if (!refusal) return { done: true }
+    if (isInterrupted(refusal)) return { refusal }
+    return storeLost(request, lostBy(refusal), progress)
+  }
+
+  /** A request that makes no workflow; with a key that another one holds, it is rejected whatever else it was. */
+  async function storeLost(
+    request: RegistrationRequest,
+    lost: Lost,
+    progress: LogProgress | null,
+  ): Promise<Attempt<boolean, 'interrupted'>> {
+    const { refusal, done } = await attempt(() => store.storeLost(request, lost, progress))
+    if (!refusal) return { done }
+    if (isInterrupted(refusal)) return { refusal }
+    if (refusal.class !== 'key-reused' || lost.outcome === 'rejected') throw faultOf(refusal)
+    return storeLost(request, lostBy(refusal), progress)
   }
 
   async function decided<T>(step: () => Promise<T>): Promise<T> {

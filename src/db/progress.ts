@@ -10,13 +10,23 @@ export interface StoredProgress extends LogProgress {
 /** Moves the progress once `after` has run, never back. Part of a statement that stores outcomes. */
 export function moveProgress(progress: LogProgress | null, after: SQL): SQL {
   if (!progress) return sql`select`
+  const { clusterId, topic, partition } = progress
+  const next = sql`${progress.nextOffset.toString()}::bigint`
+  const from = sql`${progress.from?.toString() ?? null}::bigint`
   return sql`
       insert into consumer_progress (cluster_id, topic, partition, next_offset)
-      select ${progress.clusterId}, ${progress.topic}, ${progress.partition}::int, ${progress.nextOffset.toString()}::bigint
+      select ${clusterId}, ${topic}, ${partition}::int, case when ${from} is null or exists (
+          select from consumer_progress
+          where cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition}::int
+        ) then ${next} else ${GAP} end
       from ${after} limit 1
-      on conflict (cluster_id, topic, partition) do update
-        set next_offset = greatest(consumer_progress.next_offset, excluded.next_offset)`
+      on conflict (cluster_id, topic, partition) do update set next_offset =
+        case when consumer_progress.next_offset < ${from} then ${GAP}
+          else greatest(consumer_progress.next_offset, excluded.next_offset) end`
 }
+
+/** An offset that the table refuses, and with it everything else in the statement. */
+const GAP = sql.raw('-1')
 
 export function progressOf(db: Db) {
   return {

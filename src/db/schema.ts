@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import {
   bigint,
+  check,
   customType,
   index,
   integer,
@@ -13,7 +14,7 @@ import {
   unique,
   uuid,
 } from 'drizzle-orm/pg-core'
-import { UNIQUE_KEYS } from '../domain/classify.ts'
+import { NO_GAP, UNIQUE_KEYS } from '../domain/classify.ts'
 import { OUTCOMES } from '../domain/outcome.ts'
 import type { FieldError } from '../domain/problem.ts'
 import { REJECTION_REASONS } from '../domain/problem.ts'
@@ -91,7 +92,7 @@ export const registrationRequest = pgTable(
 
 /**
  * How far each log is settled: every record below `next_offset` has its outcome in the table above, or is said to be
- * lost. Offsets from before `reset_at` belong to a log that is no more.
+ * lost. A negative offset, which nothing stores, stands for a jump over records that nobody settled. Offsets from before `reset_at` belong to a log that is no more.
  */
 export const consumerProgress = pgTable(
   'consumer_progress',
@@ -104,5 +105,6 @@ export const consumerProgress = pgTable(
   },
   (table) => [
     primaryKey({ name: 'pk_consumer_progress', columns: [table.cluster_id, table.topic, table.partition] }),
+    check(NO_GAP, sql`${table.next_offset} >= 0`),
   ],
 )

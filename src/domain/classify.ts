@@ -31,6 +31,9 @@ export const UNIQUE_KEYS = {
   idempotencyKey: 'uq_registration_request_idempotency_key',
 } as const
 
+/** The constraint that refuses a progress which would jump over records that the database does not know as settled. */
+export const NO_GAP = 'ck_consumer_progress_no_gap'
+
 interface Rule {
   /** An SQLSTATE, the two characters of its class, or an error code of Node's or pg's. */
   code: string
@@ -84,6 +87,12 @@ export const RULES: readonly Rule[] = [
   { code: '22', class: 'this-message', why: 'data exceptions' },
   { code: '23502', class: 'this-message', why: 'not_null_violation' },
   { code: '23503', class: 'this-message', why: 'foreign_key_violation' },
+  {
+    code: '23514',
+    constraint: NO_GAP,
+    class: 'outage',
+    why: 'the database fell back behind the log: read again from there',
+  },
   { code: '23514', class: 'this-message', why: 'check_violation' },
   { code: '23P01', class: 'this-message', why: 'exclusion_violation' },
   { code: '54', class: 'this-message', why: 'program limits: too large, too complex' },

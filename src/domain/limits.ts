@@ -15,13 +15,15 @@ export const LIMITS = {
  */
 export function limitErrors(root: unknown): FieldError[] {
   const errors: FieldError[] = []
-  const open: { value: unknown; pointer: string; depth: number }[] = [{ value: root, pointer: '', depth: 1 }]
+  const open: Node[] = [{ value: root, pointer: '', depth: 1, nameFault: undefined }]
   let nodes = 0
   while (open.length > 0 && errors.length < 100) {
-    const { value, pointer, depth } = open.pop()!
+    const { value, pointer, depth, nameFault } = open.pop()!
     nodes += 1
     if (nodes > LIMITS.nodes) return [{ pointer: '', detail: `has more than ${LIMITS.nodes} values` }]
-    if (typeof value === 'string') {
+    if (nameFault) {
+      errors.push({ pointer, detail: `a field's name: ${nameFault}` })
+    } else if (typeof value === 'string') {
       const detail = textFault(value)
       if (detail) errors.push({ pointer, detail })
     } else if (typeof value === 'number') {
@@ -33,14 +35,24 @@ export function limitErrors(root: unknown): FieldError[] {
       const children = Object.entries(value)
       if (nodes + open.length + children.length > LIMITS.nodes)
         return [{ pointer: '', detail: `has more than ${LIMITS.nodes} values` }]
-      for (const [name, child] of children.reverse()) {
-        const fault = name === '__proto__' ? 'is a name that is not allowed' : textFault(name)
-        if (fault) errors.push({ pointer: pointerTo(pointer, name), detail: `a field's name: ${fault}` })
-        else open.push({ value: child, pointer: pointerTo(pointer, name), depth: depth + 1 })
-      }
+      for (const [name, child] of children.reverse())
+        open.push({
+          value: child,
+          pointer: pointerTo(pointer, name),
+          depth: depth + 1,
+          nameFault: name === '__proto__' ? 'is a name that is not allowed' : textFault(name),
+        })
     }
   }
   return errors
+}
+
+interface Node {
+  value: unknown
+  pointer: string
+  depth: number
+  /** What is wrong with the name it stands under; its value is then not looked at. */
+  nameFault: string | undefined
 }
 
 function textFault(text: string): string | undefined {

@@ -8,4 +8,9 @@ export interface Log {
 /** Every record below `nextOffset` is settled. */
 export interface LogProgress extends Log {
   nextOffset: bigint
+  /**
+   * Where the records begin that are settled with it. The database must know as settled what is below, or it refuses:
+   * it may have been restored to an earlier state in the meantime. Absent: a log of which it knows nothing yet.
+   */
+  from?: bigint | undefined
 }

@@ -62,7 +62,12 @@ export function workflowRequestRoutes({
               })
           case 'gone':
             throw new HttpProblem(
-              makeProblem('gone', 'This request was settled, and its outcome is no longer kept'),
+              makeProblem(
+                'gone',
+                status.isLogLost
+                  ? 'The log that took this request is no more: its outcome is not known'
+                  : 'How this request ended is not kept any more',
+              ),
             )
           case 'unclear':
             throw new HttpProblem(

@@ -20,22 +20,30 @@ export function mismatch(
 
 export interface AlignmentParts {
   read: () => Promise<Map<number, bigint>>
+  /** How far the group has committed each partition. */
+  readCommitted: () => Promise<Map<number, bigint>>
   move: (progress: Omit<LogProgress, 'clusterId' | 'topic'>) => Promise<void>
   seek: (partition: number, offset: bigint) => void
+}
+
+interface Position {
+  /** Where the partition goes on. */
+  next: bigint
+  /** How much of that is stored; undefined when the database knows nothing of this partition yet. */
+  stored: bigint | undefined
 }
 
 /**
  * Keeps what this consumer reads in line with what the database knows as settled, from one assignment to the next.
  *
  * The group may have committed more than a restored database remembers: then a partition starts again at what the
- * database remembers, or where the log begins when it remembers nothing. What the consumer passes over after that (records of aborted transactions, control records)
- * counts as settled; what it never had does not.
+ * database remembers, or where the log begins when it remembers nothing. What the consumer passes over after that
+ * (records of aborted transactions, control records) counts as settled; what it never had does not.
  */
-export function alignment({ read, move, seek }: AlignmentParts) {
+export function alignment({ read, readCommitted, move, seek }: AlignmentParts) {
   let known: Promise<Map<number, bigint>> | undefined
   let sought = new Set<number>()
-  /** For each partition that is in line: where it goes on, and how much of that is stored. */
-  let positions = new Map<number, { next: bigint; stored: bigint }>()
+  let positions = new Map<number, Position>()
 
   function readOnce(): Promise<Map<number, bigint>> {
     known ??= read()
@@ -45,34 +53,45 @@ export function alignment({ read, move, seek }: AlignmentParts) {
     return known
   }
 
+  function sendTo(partition: number, offset: bigint) {
+    sought.add(partition)
+    positions.delete(partition)
+    seek(partition, offset)
+  }
+
+  /** Reads again what is known of a partition. */
+  function forget(partition: number) {
+    known = undefined
+    positions.delete(partition)
+  }
+
   /**
-   * True when the partition goes on at `first` as it should, or from before; false when it was sent back. `high` is the
-   * end of the log, where it is known.
+   * The position of a partition that goes on at `first` as it should, or from before; undefined when it was sent back.
+   * `high` is the end of the log, where it is known.
    */
-  async function isAligned(partition: number, first: bigint, high?: bigint): Promise<boolean> {
-    const position = positions.get(partition)
-    const progress: bigint | undefined = position?.next ?? (await readOnce()).get(partition)
+  async function align(partition: number, first: bigint, high?: bigint): Promise<Position | undefined> {
     const wasSought = sought.has(partition)
-    const next = progress ?? (wasSought ? first : 0n)
-    const low = wasSought ? first : undefined
-    const contradiction = mismatch(partition, next, { low, high })
+    let position = positions.get(partition)
+    if (!position) {
+      const stored = (await readOnce()).get(partition)
+      position = { next: stored ?? (wasSought ? first : 0n), stored }
+    }
+    const contradiction = mismatch(partition, position.next, { low: wasSought ? first : undefined, high })
     if (contradiction) {
-      known = undefined
-      positions.delete(partition)
+      forget(partition)
       throw new LogMismatch(contradiction)
     }
-    if (first > next) {
-      sought.add(partition)
-      positions.delete(partition)
-      seek(partition, next)
-      return false
+    if (first > position.next) {
+      sendTo(partition, position.next)
+      return undefined
     }
-    if (!position) positions.set(partition, { next, stored: next })
-    return true
+    positions.set(partition, position)
+    return position
   }
 
   return {
-    isAligned,
+    align,
+    forget,
 
     /** A new assignment: nothing is known any more. */
     restart() {
@@ -89,19 +108,34 @@ export function alignment({ read, move, seek }: AlignmentParts) {
 
     /** The consumer went from `first` to `next` without seeing a record. */
     async passedOver(partition: number, first: bigint, next: bigint) {
-      if (!(await isAligned(partition, first))) return
-      const position = positions.get(partition)
+      const position = await align(partition, first)
       if (position && next > position.next) position.next = next
     },
 
     /** Stores what was passed over since the last chunk. */
     async store() {
       for (const [partition, position] of positions) {
-        const { next } = position
-        if (next <= position.stored) continue
-        await move({ partition, nextOffset: next })
+        const { next, stored } = position
+        if (next <= (stored ?? 0n)) continue
+        await move({ partition, nextOffset: next, from: stored })
         position.stored = next
       }
+    },
+
+    /**
+     * Sends back the partitions among these of which nothing has come, though the database knows less of them than
+     * the group has committed. Each is told with what is settled of it, and where its log ends.
+     */
+    async sendBack(quiet: readonly { partition: number; settled: bigint; high: bigint }[]) {
+      const unread = quiet.filter(
+        ({ partition, settled, high }) =>
+          settled < high && !positions.has(partition) && !sought.has(partition),
+      )
+      if (unread.length === 0) return
+      const committed = await readCommitted()
+      for (const { partition, settled } of unread)
+        if ((committed.get(partition) ?? 0n) > settled && !positions.has(partition))
+          sendTo(partition, settled)
     },
   }
 }

@@ -1,6 +1,7 @@
 import { Kafka, logLevel } from 'kafkajs'
 import type { Logger } from '../logger.ts'
 import { registerCodecs } from './codecs.ts'
+import { mendListOffsets } from './list-offsets.ts'
 import { mendRecordBatches } from './record-batches.ts'
 import { mendRequestQueue } from './request-queue.ts'
 
@@ -18,6 +19,7 @@ export function kafkaClient(
   patience: Patience = 'asked',
 ): Kafka {
   mendRequestQueue()
+  mendListOffsets()
   mendRecordBatches()
   registerCodecs()
   const kafkaLog = log.child({ library: 'kafkajs' })

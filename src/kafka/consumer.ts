@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Batch, EachBatchPayload, Kafka } from 'kafkajs'
 import { Fault } from '../domain/fault.ts'
-import type { Log, LogProgress } from '../domain/progress.ts'
+import type { LogProgress } from '../domain/progress.ts'
 import type { Logger } from '../logger.ts'
 import { alignment, LogMismatch } from './alignment.ts'
 import { type Chunk, chunksOf } from './chunks.ts'
@@ -17,12 +17,14 @@ export interface ConsumerParts {
   topic: string
   group: string
   /** Settles a chunk; throws when it cannot be settled now, and is asked again then. */
-  settle: (chunk: Chunk, from: Log, attempts: number) => Promise<void>
+  settle: (chunk: Chunk, log: Omit<LogProgress, 'nextOffset'>, attempts: number) => Promise<void>
   progress: {
     read(clusterId: string, topic: string): Promise<Map<number, bigint>>
     move(progress: LogProgress): Promise<void>
   }
   readOffsets: () => Promise<LogOffsets>
+  /** How far the group has committed each partition. */
+  readCommitted: () => Promise<Map<number, bigint>>
   log: Logger
   onStep: (step: Step) => void
   /** Called when the consumer can do no more, which it never should. */
@@ -43,7 +45,19 @@ const JOIN_WAIT_MS = 30_000
 
 /** Consumes the request topic, chunk by chunk and partition by partition: settle first, and only then the offset. */
 export async function startConsumer(parts: ConsumerParts): Promise<RunningConsumer> {
-  const { kafka, clusterId, topic, group, settle, progress, readOffsets, log, onStep, onCrash } = parts
+  const {
+    kafka,
+    clusterId,
+    topic,
+    group,
+    settle,
+    progress,
+    readOffsets,
+    readCommitted,
+    log,
+    onStep,
+    onCrash,
+  } = parts
   const consumer = kafka.consumer({
     groupId: group,
     allowAutoTopicCreation: false,
@@ -62,6 +76,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
   const readProgress = () => progress.read(clusterId, topic)
   const aligned = alignment({
     read: readProgress,
+    readCommitted,
     move: (position) => progress.move({ clusterId, topic, ...position }),
     seek: (partition, offset) => consumer.seek({ topic, partition, offset: offset.toString() }),
   })
@@ -93,6 +108,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     assigned: () => assigned ?? [],
     isBusy: () => inHand > 0 || waits.size > 0,
     onTick: () => aligned.store(),
+    onLook: aligned.sendBack,
     onStall: onCrash,
   })
 
@@ -116,9 +132,12 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
       inHand += 1
       const beating = setInterval(() => void heartbeat().catch(() => {}), HEARTBEAT_MS) // the one below tells
       try {
-        if (!(await aligned.isAligned(partition, fetchedOffset(batch), BigInt(batch.highWatermark)))) return
-        await settle(chunk, { clusterId, topic, partition }, (waits.get(partition)?.attempts ?? 0) + 1)
+        const position = await aligned.align(partition, fetchedOffset(batch), BigInt(batch.highWatermark))
+        if (!position) return
+        const attempts = (waits.get(partition)?.attempts ?? 0) + 1
+        await settle(chunk, { clusterId, topic, partition, from: position.stored }, attempts)
       } catch (error) {
+        aligned.forget(partition)
         wait(partition, error, pause())
         return
       } finally {

@@ -193,10 +193,9 @@ export async function redrive(parts: RedriveParts): Promise<number> {
 
 /** The record as it first came, as a new request that the old one caused. The idempotency key stays with the old one. */
 function redriven(record: KafkaMessage, oldId: string, newId: string, count: number): Message {
-  const came = Object.entries(record.headers ?? {})
-    .filter(([name]) => !name.startsWith('dead-letter-') && name !== 'idempotency-key')
-    // kafkajs reads a header without a value, and cannot write one.
-    .map(([name, value = '']) => [name, Array.isArray(value) ? value.map((one) => one ?? '') : (value ?? '')])
+  const came = Object.entries(record.headers ?? {}).filter(
+    ([name]) => !name.startsWith('dead-letter-') && name !== 'idempotency-key',
+  )
   const isEvent = came.some(([name]) => name === 'ce_id' || name === 'ce_type')
   const headers: IHeaders = {
     ...Object.fromEntries(came),

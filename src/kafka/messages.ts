@@ -182,10 +182,21 @@ export function deadLetter(
     attempts: String(attempts),
     time: new Date().toISOString(),
   }
-  const headers: IHeaders = { ...record.headers }
+  const headers = sendable(record.headers ?? {})
   for (const [name, header] of Object.entries(DEAD_LETTER_HEADERS)) {
     const value = said[name as keyof typeof said]
     if (value) headers[header] = value
   }
   return { key: record.key, value: record.value, headers }
+}
+
+/** The same headers with an empty value for one that has none, which kafkajs reads but cannot write. */
+function sendable(headers: IHeaders): IHeaders {
+  const empty = Buffer.alloc(0)
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [
+      name,
+      Array.isArray(value) ? value.map((one) => one ?? empty) : (value ?? empty),
+    ]),
+  )
 }

@@ -34,7 +34,11 @@ export function settleWith({
   log,
   onStep,
 }: SettleParts) {
-  return async function settle({ records, nextOffset }: Chunk, from: Log, attempts: number): Promise<void> {
+  return async function settle(
+    { records, nextOffset }: Chunk,
+    from: Omit<LogProgress, 'nextOffset'>,
+    attempts: number,
+  ): Promise<void> {
     onStep('fetched')
     const decoded = records.map((record) => ({ record, ...decodeRecord(record, from) }))
     const requests = decoded.flatMap(({ request }) => request ?? [])
@@ -66,7 +70,16 @@ export function settleWith({
     requestId?: string,
   ) {
     const level = undecodableBatch(record) ? 'error' : 'warn' // many requests may be in it
-    log[level]({ ...from, offset: record.offset, request_id: requestId, ...cause }, 'dead letter')
+    log[level](
+      {
+        topic: from.topic,
+        partition: from.partition,
+        offset: record.offset,
+        request_id: requestId,
+        ...cause,
+      },
+      'dead letter',
+    )
     return { topic: topics.deadLetters, message: deadLetter(record, from, { cause, attempts, requestId }) }
   }
 }

@@ -60,7 +60,7 @@ export async function retentionOf(admin: Admin, topic: string): Promise<number |
   }
 }
 
-/** For each partition: the offset of its first record, and the offset after its last. */
+/** For each partition: the offset of its first record, and the offset after the last that a consumer may read. */
 export type LogOffsets = Map<number, { low: bigint; high: bigint }>
 
 /** Where the log of each partition begins and ends now. */
@@ -77,4 +77,15 @@ export async function readOffsets(admin: Admin, topic: string): Promise<LogOffse
       await delay(100)
     }
   }
+}
+
+/** How far a group has committed each partition; one that it never committed is absent. */
+export async function readCommitted(
+  admin: Admin,
+  groupId: string,
+  topic: string,
+): Promise<Map<number, bigint>> {
+  const [found] = await admin.fetchOffsets({ groupId, topics: [topic] })
+  const committed = found?.partitions.filter(({ offset }) => offset !== '-1') ?? []
+  return new Map(committed.map(({ partition, offset }) => [partition, BigInt(offset)]))
 }

@@ -8,6 +8,8 @@ export interface WatchParts {
   /** Whether a chunk is in hand, or a partition waits on purpose. */
   isBusy: () => boolean
   onTick: () => Promise<void>
+  /** Told of each assigned partition up to where it is settled, and where its log ends. */
+  onLook?: (partitions: readonly { partition: number; settled: bigint; high: bigint }[]) => Promise<void>
   onStall: (error: Error) => void
   intervalMs?: number
   /** After this long with records to settle and no sign of life, the consumer counts as dead. */
@@ -22,6 +24,7 @@ export function watch(parts: WatchParts) {
     assigned,
     isBusy,
     onTick,
+    onLook,
     onStall,
     intervalMs = 2_000,
     stallMs = 60_000,
@@ -37,6 +40,7 @@ export function watch(parts: WatchParts) {
     const progress = await readProgress()
     let lag = 0n
     const found: string[] = []
+    const sound: { partition: number; settled: bigint; high: bigint }[] = []
     for (const partition of assigned()) {
       const log = offsets.get(partition)
       if (!log) continue
@@ -44,8 +48,10 @@ export function watch(parts: WatchParts) {
       lag += log.high - (settled ?? log.low)
       const contradiction = settled === undefined ? undefined : mismatch(partition, settled, log)
       if (contradiction) found.push(contradiction)
+      else sound.push({ partition, settled: settled ?? log.low, high: log.high })
     }
     mismatches = found
+    await onLook?.(sound)
     if (lag <= 0n || isBusy() || found.length > 0) lastActive = Date.now()
     else if (Date.now() - lastActive > stallMs && !stopped)
       onStall(

@@ -1,0 +1,238 @@
+import { expect, onTestFinished, test } from 'vitest'
+import { commit, committed, progressIn, tables } from '../support/group-offsets.ts'
+import { get, post } from '../support/http.ts'
+import { listen, plainKafka, produce, type Received } from '../support/kafka.ts'
+import { asAdmin, countRecords, hasAll, logEnds } from '../support/log-ends.ts'
+import { until } from '../support/until.ts'
+import { aWorkflow } from '../support/workflows.ts'
+import { makeWorld, startApp, type World } from '../support/world.ts'
+
+/** A world whose request topic has one partition, with the service in it. */
+async function onePartition() {
+  const world = await makeWorld()
+  onTestFinished(() => world.close())
+  world.env.TOPIC_PARTITIONS = '1'
+  const service = await startApp(world)
+  onTestFinished(() => service.close())
+  return { world, service }
+}
+
+async function startWorker(world: World) {
+  const worker = await startApp(world)
+  onTestFinished(() => worker.close())
+  return worker
+}
+
+const record = (fields?: Record<string, unknown>) => ({
+  value: JSON.stringify(aWorkflow(fields)),
+  headers: { 'request-id': crypto.randomUUID() },
+})
+
+/** Three records of every kind of outcome that a record can have by itself. */
+function threeRecords() {
+  const workflow_name = `wf-${crypto.randomUUID()}`
+  return [record({ workflow_name }), record({ workflow_name }), record({ version: 'v1' })]
+}
+
+async function settled(world: World, count: number): Promise<void> {
+  await until(`${count} settled records`, async () => (await progressIn(world))[0] === count)
+}
+
+async function replied(world: World, count: number): Promise<void> {
+  await until(`${count} replies`, async () => (await countRecords(world, world.env.REPLY_TOPIC!)) >= count)
+}
+
+/** Every reply so far, by the id that a repeated one shares with the first. */
+async function replies(world: World): Promise<Map<string, Received[]>> {
+  const listener = await listen(world, world.env.REPLY_TOPIC!)
+  await hasAll(world, world.env.REPLY_TOPIC!, listener)
+  await listener.close()
+  return Map.groupBy(listener.records, ({ headers }) => headers.ce_id!)
+}
+
+const errors = ({ logs }: { logs: { level: string }[] }) => logs.filter(({ level }) => level === 'error')
+
+test('a group set back behind the progress repeats the outcomes since, and changes no row', async () => {
+  const { world, service } = await onePartition()
+  await produce(world, [...threeRecords(), ...threeRecords()])
+  await replied(world, 6)
+  await service.close()
+  const before = await tables(world)
+  await commit(world, 0, 2)
+  expect(await progressIn(world)).toEqual([6])
+
+  const worker = await startWorker(world)
+  await replied(world, 10)
+  await until('the commit', async () => (await committed(world))[0] === 6)
+  await worker.close()
+  expect(await tables(world)).toBe(before)
+  const byId = [...(await replies(world)).values()]
+  expect(byId.map((said) => said.length).sort()).toEqual([1, 1, 2, 2, 2, 2])
+  for (const [first, ...repeated] of byId)
+    for (const reply of repeated) expect(reply.value).toEqual(first!.value)
+  expect(errors(worker)).toEqual([])
+})
+
+test('a group whose offsets are gone starts at the beginning of the log, and repeats every outcome', async () => {
+  const { world, service } = await onePartition()
+  await produce(world, threeRecords())
+  await replied(world, 3)
+  await service.close()
+  const before = await tables(world)
+  expect(await committed(world)).toEqual([3])
+  await asAdmin(world, (admin) => admin.deleteGroups([world.env.CONSUMER_GROUP!]))
+  expect(await committed(world)).toEqual([-1])
+
+  const worker = await startWorker(world)
+  await replied(world, 6)
+  await until('the commit', async () => (await committed(world))[0] === 3)
+  await worker.close()
+  expect(await tables(world)).toBe(before)
+  expect([...(await replies(world)).values()].map((said) => said.length)).toEqual([2, 2, 2])
+  expect(errors(worker)).toEqual([])
+})
+
+test('a group that has committed more than the database remembers starts at the progress, and skips nothing', async () => {
+  const { world, service } = await onePartition()
+  await produce(world, threeRecords())
+  await replied(world, 3)
+  await service.close()
+  await produce(world, threeRecords())
+  await commit(world, 0, 5)
+  expect(await progressIn(world)).toEqual([3])
+
+  const worker = await startWorker(world)
+  await settled(world, 6)
+  await replied(world, 6)
+  await worker.close()
+  expect([...(await replies(world)).values()].map((said) => said.length)).toEqual(Array(6).fill(1))
+  expect(errors(worker)).toEqual([])
+})
+
+test('a group that has committed all of the log starts at the progress, though nothing more comes', async () => {
+  const { world, service } = await onePartition()
+  await produce(world, threeRecords())
+  await replied(world, 3)
+  await service.close()
+  await produce(world, threeRecords())
+  await commit(world, 0, 6)
+  expect(await progressIn(world)).toEqual([3])
+  expect([...(await logEnds(world, world.env.REQUEST_TOPIC!)).values()]).toEqual([6])
+
+  await startWorker(world)
+  await settled(world, 6)
+})
+
+test('a database that falls back under a running worker is caught up with, and nothing is skipped', async () => {
+  const { world } = await onePartition()
+  await produce(world, threeRecords())
+  await replied(world, 3)
+  const all = ['workflow', 'registration_request', 'consumer_progress']
+  await world.owner.query(
+    `create schema kept; ${all.map((table) => `create table kept.${table} as table public.${table}`).join(';')}`,
+  )
+  await produce(world, threeRecords())
+  await replied(world, 6)
+  expect(await progressIn(world)).toEqual([6])
+  await world.owner.query(
+    `begin; truncate ${all.join()};
+    ${all.map((table) => `insert into ${table} select * from kept.${table}`).join(';')}; commit`,
+  )
+  expect(await progressIn(world)).toEqual([3])
+
+  await produce(world, [record()])
+  await settled(world, 7)
+  const { rows } = await world.owner.query('select count(*)::int from registration_request')
+  expect(rows).toEqual([{ count: 7 }])
+})
+
+test('a log that ends in aborted transactions is settled to its end, without a gap', async () => {
+  const { world, service } = await onePartition()
+  const topic = world.env.REQUEST_TOPIC!
+  const producer = plainKafka(world).producer({
+    transactionalId: `test-${crypto.randomUUID()}`,
+    idempotent: true,
+    maxInFlightRequests: 1,
+  })
+  await producer.connect()
+  onTestFinished(() => producer.disconnect())
+  const send = async (ending: 'commit' | 'abort', messages: ReturnType<typeof record>[]) => {
+    const transaction = await producer.transaction()
+    await transaction.send({ topic, messages })
+    await transaction[ending]()
+    return messages.map(({ headers }) => headers['request-id'])
+  }
+  const status = (id: string) => get(`${service.url}/api/v1/workflow-requests/${id}`)
+  /** The markers of a transaction are written behind its back: so this waits for both. */
+  const isSettledTo = async (end: number) => {
+    await until(`a log that ends at ${end}`, async () => (await logEnds(world, topic)).get(0) === end)
+    await settled(world, end)
+  }
+
+  const [kept] = await send('commit', [record()])
+  await isSettledTo(2) // the record, and the marker of its transaction
+  expect((await status(kept!)).body.state).toBe('created')
+
+  const dropped = await send('abort', threeRecords())
+  await isSettledTo(6)
+  for (const id of dropped) expect((await status(id)).status).toBe(404)
+
+  const [next] = await send('commit', [record()])
+  await send('abort', threeRecords())
+  await isSettledTo(12)
+  expect((await status(next!)).body.state).toBe('created')
+  expect((await status(crypto.randomUUID())).status).toBe(404)
+
+  expect((await get(`${service.url}/health/ready`)).status).toBe(200)
+  expect(errors(service)).toEqual([])
+  const { rows } = await world.owner.query('select count(*)::int from registration_request')
+  expect(rows).toEqual([{ count: 2 }])
+})
+
+test('a worker that starts behind aborted transactions settles the log to its end', async () => {
+  const { world, service } = await onePartition()
+  const topic = world.env.REQUEST_TOPIC!
+  await produce(world, [record()])
+  await replied(world, 1)
+  await service.close()
+  const producer = plainKafka(world).producer({
+    transactionalId: `test-${crypto.randomUUID()}`,
+    idempotent: true,
+    maxInFlightRequests: 1,
+  })
+  await producer.connect()
+  const transaction = await producer.transaction()
+  await transaction.send({ topic, messages: threeRecords() })
+  await transaction.abort()
+  await producer.disconnect()
+  await until('the marker', async () => (await logEnds(world, topic)).get(0) === 5)
+  expect(await progressIn(world)).toEqual([1])
+
+  const worker = await startWorker(world)
+  await settled(world, 5)
+  expect((await get(`${worker.url}/api/v1/workflow-requests/${crypto.randomUUID()}`)).status).toBe(404)
+  expect(errors(worker)).toEqual([])
+})
+
+test('a bare id is 503 while its record waits behind an open transaction, and pending by its place', async () => {
+  const { world, service } = await onePartition()
+  const producer = plainKafka(world).producer({
+    transactionalId: `test-${crypto.randomUUID()}`,
+    idempotent: true,
+    maxInFlightRequests: 1,
+  })
+  await producer.connect()
+  onTestFinished(() => producer.disconnect())
+  const open = await producer.transaction()
+  await open.send({ topic: world.env.REQUEST_TOPIC!, messages: [record()] })
+  const accepted = await post(`${service.url}/api/v1/workflow-requests`, aWorkflow())
+  expect(accepted.status).toBe(202)
+  const byPlace = () => get(`${service.url}${accepted.headers.get('location')}`)
+  const bare = () => get(`${service.url}/api/v1/workflow-requests/${accepted.body.request_id}`)
+  expect((await byPlace()).body.state).toBe('pending')
+  const { status } = await bare()
+  await open.abort()
+  await until('an outcome', async () => (await byPlace()).body.state === 'created')
+  expect((await bare()).status).toBe(200)
+  expect(status).toBe(503)
+})
