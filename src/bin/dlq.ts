@@ -12,6 +12,7 @@ import {
   type Skip,
 } from '../kafka/dead-letters.ts'
 import { openPublisher } from '../kafka/publish.ts'
+import { printable, progressLine, table } from './terminal.ts'
 import { runTool, UsageError } from './tool.ts'
 
 const ABOUT = `Shows the dead letters: records of the request topic that could not be read, or that the database refused for
@@ -166,8 +167,8 @@ async function summarise(
 }
 
 function rowOf(letter: DeadLetter) {
-  const { requestId, redrives, valueLost, key, ...rest } = letter
-  return { ...rest, request_id: requestId, key, redrives, value_lost: valueLost }
+  const { requestId, redrives, valueLost, isBatch, key, ...rest } = letter
+  return { ...rest, request_id: requestId, key, redrives, value_lost: valueLost, is_batch: isBatch }
 }
 
 function nameOf({ class: name, code }: Pick<Cause, 'class' | 'code'>): string {
@@ -178,14 +179,19 @@ function textOf(topic: string, { total, causes, newest }: Summary): string {
   if (total === 0) return `No dead letters on ${topic}`
   const counts = table(
     ['cause', 'count'],
-    causes.map((cause) => [nameOf(cause), cause.count]),
+    causes.map((cause) => [printable(nameOf(cause)), cause.count]),
   )
   if (newest.length === 0) return `${amount(total)} on ${topic}\n\n${counts}`
   const rows = table(
     ['time', 'class', 'code', 'origin', 'request id', 'workflow key', 'bytes'],
     newest.map((row) => [
-      ...[row.time, row.class, row.code, `${row.topic ?? '-'}/${row.partition ?? '-'}/${row.offset ?? '-'}`],
-      ...[row.request_id, row.key, row.value_lost ? `${row.bytes} (not kept)` : `${row.bytes}`],
+      ...[
+        row.time,
+        row.class,
+        row.code,
+        `${row.topic ?? '-'}/${row.partition ?? '-'}/${row.offset ?? '-'}`,
+      ].map(shown),
+      ...[row.request_id, row.key, row.value_lost ? `${row.bytes} (not kept)` : `${row.bytes}`].map(shown),
     ]),
   )
   return `${amount(total)} on ${topic}\n\n${counts}\n\nThe newest ${newest.length}\n\n${rows}`
@@ -242,34 +248,6 @@ function amount(letters: number): string {
   return letters === 1 ? '1 dead letter' : `${letters} dead letters`
 }
 
-/** Whoever may write to the topic chooses such texts: no control characters, and none of the invisible ones. */
-function printable(text: string): string {
-  const shown = text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '�')
-  return shown.length > 80 ? `${shown.slice(0, 79)}…` : shown
-}
-
-/** Columns in line, numbers to the right. */
-function table(head: readonly string[], rows: readonly (readonly (string | number | null)[])[]): string {
-  const lines = [head, ...rows.map((row) => row.map((cell) => printable(String(cell ?? '-'))))]
-  const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)))
-  const isNumber = head.map((_, column) => rows.every((row) => typeof row[column] === 'number'))
-  return lines
-    .map((line) =>
-      line
-        .map((cell, column) =>
-          isNumber[column] ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!),
-        )
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
-}
-
-/** A line on a terminal that is written over again and again; nothing elsewhere. */
-function progressLine() {
-  const write = (text: string) => process.stdout.isTTY && process.stdout.write(text)
-  return {
-    show: (text: string) => write(`\r\x1b[K${text}`),
-    clear: () => write('\r\x1b[K'),
-  }
+function shown(text: string | null): string | null {
+  return text && printable(text)
 }

@@ -3,6 +3,7 @@ import { openDb } from '../db/open.ts'
 import { progressOf, type StoredProgress } from '../db/progress.ts'
 import { mismatch } from '../kafka/alignment.ts'
 import { kafkaClient } from '../kafka/client.ts'
+import { table } from './terminal.ts'
 import { runTool, UsageError } from './tool.ts'
 
 const ABOUT = `Shows how far the request topic is settled, and says how to go on where the topic and the database contradict
@@ -174,23 +175,4 @@ function otherLogs(logs: readonly StoredProgress[]): string {
     ['cluster', 'topic', 'partition', 'progress'],
     logs.map(({ clusterId, topic, partition, nextOffset }) => [clusterId, topic, partition, nextOffset]),
   )
-}
-
-type Cell = string | number | bigint | undefined
-
-/** Columns in line, numbers to the right. */
-function table(head: readonly string[], rows: readonly (readonly Cell[])[]): string {
-  const lines = [head, ...rows.map((row) => row.map((cell) => String(cell ?? '-')))]
-  const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)))
-  const isText = head.map((_, column) => rows.some((row) => typeof row[column] === 'string'))
-  return lines
-    .map((line) =>
-      line
-        .map((cell, column) =>
-          isText[column] ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
-        )
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
 }

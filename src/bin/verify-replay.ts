@@ -7,6 +7,7 @@ import { kafkaClient } from '../kafka/client.ts'
 import { decodeRecord } from '../kafka/messages.ts'
 import { readLog } from '../kafka/read-log.ts'
 import { type Difference, replayVerifier, type Tally } from '../verify-replay.ts'
+import { progressLine } from './terminal.ts'
 import { runTool, UsageError } from './tool.ts'
 
 const ABOUT = `Reads the whole request topic as far as it is settled, and compares what each record must have come to with
@@ -133,13 +134,4 @@ function summary(topic: string, read: number, tally: Tally, waiting: bigint): st
     ([kind, count, about]) => `${kind.padEnd(widths[0]!)}  ${count.padStart(widths[1]!)}  ${about}`,
   )
   return [`${read} records of ${topic} are settled`, ...text].join('\n')
-}
-
-/** A line on a terminal that is written over again and again; nothing elsewhere. */
-function progressLine() {
-  const write = (text: string) => process.stdout.isTTY && process.stdout.write(text)
-  return {
-    show: (text: string) => write(`\r\x1b[K${text}`),
-    clear: () => write('\r\x1b[K'),
-  }
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Admin, IHeaders, Kafka, KafkaMessage, Message } from 'kafkajs'
 import { isUuid, redriveId } from '../domain/ids.ts'
 import { DEAD_LETTER_HEADERS } from './messages.ts'
-import type { Addressed, Publisher } from './publish.ts'
+import { type Addressed, isTooLarge, type Publisher, VALUE_BYTES } from './publish.ts'
 import { readLog } from './read-log.ts'
 
 /** A dead letter as its headers tell it. What is null, or a record that somebody else put there, does not tell it. */
@@ -20,6 +20,8 @@ export interface DeadLetter {
   bytes: number
   /** It was too large to be kept. */
   valueLost: boolean
+  /** It is no record, but the raw bytes of a batch of them. */
+  isBatch: boolean
   /** How often this request was redriven before it came here. */
   redrives: number
 }
@@ -56,8 +58,6 @@ export async function deadLettersOf({ kafka, admin, topic, group }: DeadLettersP
   }
 }
 
-/** `publish.ts` adds it where a value was too large for the topic. */
-const VALUE_BYTES = 'dead-letter-value-bytes'
 const REDRIVE_COUNT = 'redrive-count'
 
 export function readDeadLetter(record: KafkaMessage): DeadLetter {
@@ -75,6 +75,7 @@ export function readDeadLetter(record: KafkaMessage): DeadLetter {
     key: record.key?.toString() ?? null,
     bytes: lostBytes ?? record.value?.length ?? 0,
     valueLost: lostBytes !== undefined,
+    isBatch: said('baseOffset') !== null,
     redrives: number(header(record, REDRIVE_COUNT)) ?? 0,
   }
 }
@@ -85,6 +86,7 @@ export const SKIPS = {
   double: { trouble: false, why: 'another dead letter of the same request has the same value' },
   'too often': { trouble: true, why: 'it was redriven as often as --max-redrives allows' },
   'value lost': { trouble: true, why: 'its value was too large to be kept' },
+  'whole batch': { trouble: true, why: 'it is the raw bytes of a batch that could not be decoded' },
   'no origin': { trouble: true, why: 'it does not tell its request id and origin' },
   'topic gone': { trouble: true, why: 'there is no topic of that name any more' },
   'too large': { trouble: true, why: 'its topic does not take a record of its size' },
@@ -169,6 +171,7 @@ export async function redrive(parts: RedriveParts): Promise<number> {
     const next = { topic, message: redriven(record, requestId, newId, redrives + 1), letter, newId }
     if (done.has(identityOf(next))) return 'double'
     if (valueLost) return 'value lost'
+    if (letter.isBatch) return 'whole batch'
     if (redrives >= maxRedrives) return 'too often'
     const partitions = await partitionsOf(topic)
     if (partitions === undefined) return 'topic gone'
@@ -223,12 +226,6 @@ export function partitionCounts(admin: Admin): (topic: string) => Promise<number
     counts.set(topic, known)
     return known
   }
-}
-
-function isTooLarge(error: unknown): boolean {
-  for (let cause = error; cause instanceof Error; cause = cause.cause)
-    if ((cause as { type?: unknown }).type === 'MESSAGE_TOO_LARGE') return true
-  return false
 }
 
 function header(record: KafkaMessage, name: string): string | undefined {

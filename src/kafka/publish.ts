@@ -107,14 +107,18 @@ export async function openPublisher(kafka: Kafka, options: { timeoutMs: number }
   }
 }
 
-function isTooLarge(error: unknown): boolean {
+/** Whether the broker refused records for their size. */
+export function isTooLarge(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause)
     if ((cause as { type?: unknown }).type === 'MESSAGE_TOO_LARGE') return true
   return false
 }
 
+/** The header that tells how long the value was which a dead letter had to go without. */
+export const VALUE_BYTES = 'dead-letter-value-bytes'
+
 function withoutValue({ topic, message: { value, ...message } }: Addressed): Addressed {
-  const headers = { ...message.headers, 'dead-letter-value-bytes': String(value?.length) }
+  const headers = { ...message.headers, [VALUE_BYTES]: String(value?.length) }
   return { topic, message: { ...message, value: null, headers } }
 }
 

@@ -372,6 +372,7 @@ test('list counts all by cause, shows the newest without what is in them, and le
     bytes: secret.length,
     redrives: 0,
     value_lost: false,
+    is_batch: false,
   })
 
   const text = await dlq('list', '--cause', 'unreadable')

@@ -11,7 +11,7 @@ export interface ToolRun {
 
 /** Runs a command for operators in that world to its end. */
 export async function runTool(
-  name: 'progress' | 'verify-replay',
+  name: 'dlq' | 'progress' | 'verify-replay',
   world: World,
   ...args: string[]
 ): Promise<ToolRun> {
