@@ -106,12 +106,67 @@ export async function start({
       () => reason('PostgreSQL does not answer', () => reads.progress.read(clusterId, topics.requests)),
       () => reason('Kafka does not answer', () => admin.fetchTopicMetadata({ topics: [topics.requests] })),
     ]
+    let troubles = () => ['the worker has not joined its consumer group yet']
+    if (roles.includes('worker')) checks.push(async () => troubles())
     const routes: FastifyPluginAsync[] = [healthRoutes({ checks, makeProblem })]
+
+    if (roles.includes('ingress')) {
+      const register = registerWith({ ...registrations(pool('writes', 4)), failureOf: dbFailure })
+      const registerTogether = gather<{ request: ValidRequest; bytes: number }, Registered>({
+        run: (calls) => register(calls.map(({ request }) => request)),
+        sizeOf: ({ bytes }) => bytes,
+        maxItems: 500,
+        maxSize: 4 * 1024 * 1024,
+        maxInFlight: 2,
+      })
+      const readLog = gather({
+        run: async (callers: null[]) => {
+          const log = await within(
+            CHECK_TIMEOUT_MS,
+            toLogEnd(() => readOffsets(admin, topics.requests)),
+          )
+          return callers.map(() => log)
+        },
+        ...{ sizeOf: () => 0, maxItems: Number.POSITIVE_INFINITY, maxSize: 0, maxInFlight: 1 },
+      })
+      routes.push(
+        workflowRoutes({
+          register: (request, bytes) => registerTogether({ request, bytes }),
+          workflowById: reads.byId,
+          makeProblem,
+        }),
+        workflowRequestRoutes({
+          publish: ({ workflow, ...request }, body) =>
+            publisher.send(
+              topics.requests,
+              requestMessage({ ...request, workflowName: workflow.workflow_name, body }),
+            ),
+          readStatus: readStatusWith({
+            read: reads.status.read,
+            readProgress: reads.progress.read,
+            readPartition: reads.progress.readOne,
+            readLogs: reads.progress.readLogs,
+            readLog: () => readLog(null),
+            clusterId,
+            topic: topics.requests,
+          }),
+          logTag: logTag(clusterId, topics.requests),
+          makeProblem,
+        }),
+      )
+    }
+
+    const server = await buildServer({ routes, makeProblem, log })
+    opened.add(() => server.close())
+    const url = await listen(server, config.http)
+    say(`HTTP: listening on ${url}`)
 
     if (roles.includes('worker')) {
       const topicRetentionMs = await retentionOf(admin, topics.requests)
-      if (topicRetentionMs === undefined) log.warn('the brokers do not say how long they keep requests')
-      const complaint = retentionComplaint(config.requestRetentionDays, topicRetentionMs ?? 0)
+      if (topicRetentionMs === undefined)
+        log.warn('the brokers do not say how long they keep requests: status rows may be purged before them')
+      const complaint =
+        topicRetentionMs !== undefined && retentionComplaint(config.requestRetentionDays, topicRetentionMs)
       if (complaint) throw new StartError(`Cannot start: ${complaint}`)
       const db = pool('worker', 4)
       const progress = throwingFaults(progressOf(db))
@@ -139,63 +194,10 @@ export async function start({
       })
       opened.add(() => consumer.close())
       opened.add(startRetention({ ...purgeOf(db), days: config.requestRetentionDays, log }))
-      checks.push(async () => consumer.troubles())
+      troubles = consumer.troubles
+      opened.add(() => server.close()) // first of all at the end: no request comes in while the worker finishes
       say('Worker: consuming')
     }
-
-    if (roles.includes('ingress')) {
-      const register = registerWith({ ...registrations(pool('writes', 4)), failureOf: dbFailure })
-      const readLogEnds = gather({
-        run: async (callers: null[]) => {
-          const ends = new Map(
-            [
-              ...(await within(
-                CHECK_TIMEOUT_MS,
-                toLogEnd(() => readOffsets(admin, topics.requests)),
-              )),
-            ].map(([partition, { high }]) => [partition, high]),
-          )
-          return callers.map(() => ends)
-        },
-        ...{ sizeOf: () => 0, maxItems: Number.POSITIVE_INFINITY, maxSize: 0, maxInFlight: 1 },
-      })
-      routes.push(
-        workflowRoutes({
-          register: gather<ValidRequest, Registered>({
-            run: (requests) => register(requests),
-            sizeOf: ({ workflow }) => workflow.content.length,
-            maxItems: 500,
-            maxSize: 4 * 1024 * 1024,
-            maxInFlight: 2,
-          }),
-          workflowById: reads.byId,
-          makeProblem,
-        }),
-        workflowRequestRoutes({
-          publish: ({ workflow, ...request }, body) =>
-            publisher.send(
-              topics.requests,
-              requestMessage({ ...request, workflowName: workflow.workflow_name, body }),
-            ),
-          readStatus: readStatusWith({
-            read: reads.status.read,
-            readProgress: reads.progress.read,
-            readPartition: reads.progress.readOne,
-            readLogs: reads.progress.readLogs,
-            readLogEnds: () => readLogEnds(null),
-            clusterId,
-            topic: topics.requests,
-          }),
-          logTag: logTag(clusterId, topics.requests),
-          makeProblem,
-        }),
-      )
-    }
-
-    const server = await buildServer({ routes, makeProblem, log })
-    opened.add(() => server.close())
-    const url = await listen(server, config.http)
-    say(`HTTP: listening on ${url}`)
     return { url, close: opened.close }
   } catch (error) {
     await opened.close().catch(() => {}) // the failure to start is the one to report

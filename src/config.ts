@@ -104,6 +104,11 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     )
   if (given.MIGRATE_DATABASE_URL !== undefined && given.DATABASE_URL === undefined)
     complaints.push('DATABASE_URL is missing: MIGRATE_DATABASE_URL is set, and needs it')
+  const names = ['REQUEST_TOPIC', 'REPLY_TOPIC', 'DEAD_LETTER_TOPIC'] as const
+  if (parsed.success && new Set(names.map((name) => parsed.data[name])).size < names.length)
+    complaints.push(
+      `${names.join(', ')} must be three topics: a reply that is read as a request would never end`,
+    )
   if (!parsed.success || complaints.length > 0) throw new ConfigError(complaints.join('\n'))
 
   const value = parsed.data

@@ -38,11 +38,17 @@ export type Register = (
 export function registerWith(store: Store): Register {
   return async function register(requests, progress = null) {
     if (requests.length === 0) return []
-    const stored = await storeAll(requests, progress)
-    const known = await decided(() => store.read(requests.map((request) => request.requestId)))
+    const ids = requests.map((request) => request.requestId)
+    let stored = await storeAll(requests, progress)
+    let known = await decided(() => store.read(ids))
+    if (ids.some((id) => !known.has(id))) {
+      // Its row was there when it was stored, and purged before it was read.
+      stored = stored.union(await storeAll(requests, progress))
+      known = await decided(() => store.read(ids))
+    }
     return requests.map((request) => {
       const settled = known.get(request.requestId)
-      if (!settled) throw new Fault('systemic', { code: 'OUTCOME_MISSING' })
+      if (!settled) throw new Fault('outage', { code: 'OUTCOME_MISSING' })
       if (settled.fingerprint !== request.fingerprint) return idReused(request, settled)
       return { ...settled, replayed: !stored.delete(request.requestId) }
     })

@@ -7,25 +7,36 @@ export interface RetentionParts {
   /** 0 keeps them for ever. */
   days: number
   log: Logger
+  intervalMs?: number
 }
 
 const BATCH = 1_000
 const PAUSE_MS = 100
-const INTERVAL_MS = 60 * 60 * 1_000
+const HOUR_MS = 60 * 60 * 1_000
+const DAY_MS = 24 * HOUR_MS
 
 /** Deletes status rows that are older than promised, a few at a time, now and every hour. Answers how to stop it. */
-export function startRetention({ purge, days, log }: RetentionParts): () => Promise<void> {
+export function startRetention({
+  purge,
+  days,
+  log,
+  intervalMs = HOUR_MS,
+}: RetentionParts): () => Promise<void> {
   const stopping = new AbortController()
   const { signal } = stopping
 
   async function purgeAll() {
     let total = 0
-    for (let deleted = BATCH; deleted === BATCH && !signal.aborted; ) {
-      deleted = await purge(days, BATCH)
-      total += deleted
-      if (deleted === BATCH) await delay(PAUSE_MS, undefined, { signal })
+    try {
+      for (;;) {
+        const deleted = await purge(days, BATCH)
+        total += deleted
+        if (deleted < BATCH) return
+        await delay(PAUSE_MS, undefined, { signal })
+      }
+    } finally {
+      if (total > 0) log.info({ total, days }, 'purged status rows')
     }
-    if (total > 0) log.info({ total, days }, 'purged status rows')
   }
 
   async function run() {
@@ -33,9 +44,9 @@ export function startRetention({ purge, days, log }: RetentionParts): () => Prom
       try {
         await purgeAll()
       } catch (error) {
-        if (!signal.aborted) log.warn({ err: error }, 'could not purge status rows: tried again in an hour')
+        if (!signal.aborted) log.warn({ err: error }, 'could not purge status rows: tried again later')
       }
-      await delay(INTERVAL_MS, undefined, { signal, ref: false }).catch(() => {})
+      await delay(intervalMs, undefined, { signal, ref: false }).catch(() => {})
     }
   }
 
@@ -51,7 +62,8 @@ export function startRetention({ purge, days, log }: RetentionParts): () => Prom
  * every record that it reads. `topicMs` is the topic's `retention.ms`, -1 when it keeps its records for ever.
  */
 export function retentionComplaint(days: number, topicMs: number): string | undefined {
-  if (days === 0 || (topicMs >= 0 && topicMs <= days * 86_400_000)) return undefined
-  const topic = topicMs < 0 ? 'for ever' : `for ${(topicMs / 86_400_000).toFixed(1)} days`
-  return `REQUEST_RETENTION_DAYS is ${days}, but the request topic keeps its records ${topic}: keep status rows at least as long, or 0 for ever`
+  if (days === 0 || (topicMs >= 0 && topicMs <= days * DAY_MS)) return undefined
+  const topicDays = (topicMs / DAY_MS).toLocaleString('en', { maximumFractionDigits: 2, useGrouping: false })
+  const topic = topicMs < 0 ? 'for ever' : `for ${topicDays} days`
+  return `REQUEST_RETENTION_DAYS is ${days}, but the request topic keeps its records ${topic} (retention.ms is ${topicMs}): keep status rows at least as long, or 0 for ever`
 }

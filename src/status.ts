@@ -19,8 +19,8 @@ export interface StatusParts {
   readPartition(log: Log): Promise<{ nextOffset: bigint; resetAt: Date | null } | undefined>
   /** Every log that was ever settled from. */
   readLogs(): Promise<Omit<Log, 'partition'>[]>
-  /** The offset after the last record of each partition. */
-  readLogEnds(): Promise<Map<number, bigint>>
+  /** For each partition, the offset of its first record and the offset after its last. */
+  readLog(): Promise<Map<number, { low: bigint; high: bigint }>>
   clusterId: string
   topic: string
 }
@@ -36,7 +36,7 @@ export function readStatusWith({
   readProgress,
   readPartition,
   readLogs,
-  readLogEnds,
+  readLog,
   clusterId,
   topic,
 }: StatusParts): ReadStatus {
@@ -61,7 +61,9 @@ export function readStatusWith({
     const next = stored?.nextOffset ?? 0n
     if (at.offset >= next)
       return { kind: 'pending', acceptedAt: at.acceptedAt, queueDistance: Number(at.offset - next) + 1 }
-    return gone(requestId, false)
+    // Kept no more, if this is the log that the progress speaks of. A shorter one was made anew: nobody knows yet.
+    const log = (await readLog().catch(() => undefined))?.get(at.partition)
+    return log && log.high >= next ? gone(requestId, false) : ((await find(requestId)) ?? { kind: 'unclear' })
   }
 
   async function isKnown(tag: string): Promise<boolean> {
@@ -73,9 +75,10 @@ export function readStatusWith({
   }
 
   async function byLag(requestId: string): Promise<Status> {
-    const ends = await readLogEnds().catch(() => undefined)
+    const log = await readLog().catch(() => undefined)
     const progress = await readProgress(clusterId, topic)
-    const lags = !ends || [...ends].some(([partition, end]) => end > (progress.get(partition) ?? 0n))
+    const lags =
+      !log || [...log].some(([partition, { low, high }]) => high > (progress.get(partition) ?? low))
     return (await find(requestId)) ?? { kind: lags ? 'unclear' : 'unknown' }
   }
 }

@@ -44,7 +44,7 @@ ${describeVariables()}`)
     say,
     signal: stopping.signal,
     onCrash(error) {
-      log.fatal({ err: error }, 'the process cannot go on')
+      log.fatal({ err: error, reason: sentenceOf(error) }, 'the process cannot go on')
       code = 1
       void end()
     },

@@ -44,12 +44,7 @@ const PROBLEM_OF: Record<Outcome, (settled: Settled, makeProblem: MakeProblem) =
         instance: requestHref(settled.requestId),
         ...(settled.entry && {
           content: settled.identical ? 'identical' : 'different',
-          existing: {
-            workflow_id: settled.entry.workflowId,
-            content_hash: settled.entry.contentHash,
-            created_at: settled.entry.createdAt.toISOString(),
-            href: workflowHref(settled.entry.workflowId),
-          },
+          existing: existingOf(settled.entry),
         }),
       },
     ),
@@ -68,10 +63,13 @@ const PROBLEM_OF: Record<Outcome, (settled: Settled, makeProblem: MakeProblem) =
 }
 
 /** The problem of asking for a request whose status row is gone, with the workflow that it made. */
-export function goneProblem({ requestId, outcome, entry }: Settled, makeProblem: MakeProblem): Problem {
+export function goneProblem(
+  { requestId, outcome, workflowName, version, entry }: Settled,
+  makeProblem: MakeProblem,
+): Problem {
   return makeProblem(
     'gone',
-    'The status of this request is no longer kept; the workflow that it created is there',
+    `The status of this request is no longer kept: it created workflow '${workflowName}' version '${version}'`,
     {
       instance: requestHref(requestId),
       state: outcome,

@@ -32,10 +32,12 @@ export async function buildServer(parts: {
       const slug = CLIENT_ERRORS[(error as NodeJS.ErrnoException).code ?? ''] ?? 'validation-error'
       const problem = makeProblem(slug, 'The request could not be read as HTTP')
       const body = JSON.stringify(problem)
-      if (socket.writable)
+      if (!socket.writable) socket.destroy()
+      else
         socket.end(
           `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\nconnection: close\r\n` +
             `content-type: ${PROBLEM_JSON}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+          () => socket.destroy(), // the other side may never close its half
         )
     },
   })

@@ -66,7 +66,8 @@ export function workflowRequestRoutes({
                 'gone',
                 status.isLogLost
                   ? 'The log that took this request is no more: its outcome is not known'
-                  : 'How this request ended is not kept any more',
+                  : 'How this request ended is no longer kept',
+                { instance: requestHref(requestId) },
               ),
             )
           case 'unclear':

@@ -9,7 +9,8 @@ import { readCreateRequest } from './create-request.ts'
 import { about, HttpProblem, replyProblem } from './problems.ts'
 
 export interface WorkflowRoutesParts {
-  register: (request: ValidRequest) => Promise<Registered>
+  /** `bytes`: how large its body was. */
+  register: (request: ValidRequest, bytes: number) => Promise<Registered>
   workflowById: (workflowId: string) => Promise<WorkflowRow | undefined>
   makeProblem: MakeProblem
 }
@@ -19,15 +20,15 @@ export function workflowRoutes({ register, workflowById, makeProblem }: Workflow
   return async function workflows(app: FastifyInstance) {
     app.post('/api/v1/workflows', async (request, reply) => {
       const create = readCreateRequest(request, makeProblem)
-      const settled = await about(create.requestId, makeProblem, () => register(create))
+      const settled = await about(create.requestId, makeProblem, () =>
+        register(create, (request.body as Buffer).length),
+      )
       if (settled.replayed) reply.header('idempotent-replayed', 'true')
       logOutcome(request.log, 'sync', settled)
       const { problem, workflow_id } = documentOf(settled, makeProblem)
       if (problem) return replyProblem(reply, problem)
-      return reply
-        .code(201)
-        .header('location', workflowHref(workflow_id!))
-        .send(await workflowById(workflow_id!))
+      const workflow = await about(create.requestId, makeProblem, () => workflowById(workflow_id!))
+      return reply.code(201).header('location', workflowHref(workflow_id!)).send(workflow)
     })
 
     app.get<{ Params: { workflowId: string } }>('/api/v1/workflows/:workflowId', async (request) => {

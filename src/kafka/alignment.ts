@@ -117,25 +117,43 @@ export function alignment({ read, readCommitted, move, seek }: AlignmentParts) {
       for (const [partition, position] of positions) {
         const { next, stored } = position
         if (next <= (stored ?? 0n)) continue
-        await move({ partition, nextOffset: next, from: stored })
-        position.stored = next
+        try {
+          await move({ partition, nextOffset: next, from: stored })
+          position.stored = next
+        } catch {
+          forget(partition) // the database knows less than it did: found out with the next record, or by `sendBack`
+        }
       }
     },
 
     /**
-     * Sends back the partitions among these of which nothing has come, though the database knows less of them than
-     * the group has committed. Each is told with what is settled of it, and where its log ends.
+     * Sends back those of these partitions of which the database knows less than was settled: less than the group has
+     * committed, where nothing has come yet; less than this consumer has stored, where the database fell back. Each is
+     * told with what is settled of it, and where its log ends.
      */
-    async sendBack(quiet: readonly { partition: number; settled: bigint; high: bigint }[]) {
-      const unread = quiet.filter(
+    async sendBack(partitions: readonly { partition: number; settled: bigint; high: bigint }[]) {
+      const unread = partitions.filter(
         ({ partition, settled, high }) =>
           settled < high && !positions.has(partition) && !sought.has(partition),
       )
-      if (unread.length === 0) return
-      const committed = await readCommitted()
-      for (const { partition, settled } of unread)
-        if ((committed.get(partition) ?? 0n) > settled && !positions.has(partition))
-          sendTo(partition, settled)
+      if (unread.length > 0) {
+        const committed = await readCommitted()
+        for (const { partition, settled } of unread)
+          if ((committed.get(partition) ?? 0n) > settled && !positions.has(partition))
+            sendTo(partition, settled)
+      }
+      const ahead = partitions.flatMap(({ partition, settled }) => {
+        const stored = positions.get(partition)?.stored
+        return stored !== undefined && stored > settled ? [{ partition, stored }] : []
+      })
+      if (ahead.length === 0) return
+      const now = await read() // what was read before may only be old
+      for (const { partition, stored } of ahead) {
+        const settled = now.get(partition) ?? 0n
+        if (settled >= stored) continue
+        known = undefined
+        sendTo(partition, settled)
+      }
     },
   }
 }

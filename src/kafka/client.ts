@@ -5,6 +5,9 @@ import { mendListOffsets } from './list-offsets.ts'
 import { mendRecordBatches } from './record-batches.ts'
 import { mendRequestQueue } from './request-queue.ts'
 
+/** Parts of kafkajs whose errors are tried again, and told by whoever waits for them. */
+const RETRIED = ['Connection', 'Consumer', 'ConsumerGroup', 'Runner', 'BrokerPool']
+
 /** `asked`: somebody waits for an answer, so give up in time. `endless`: an outage is only to be waited out. */
 export type Patience = 'asked' | 'endless'
 
@@ -33,7 +36,7 @@ export function kafkaClient(
     logCreator:
       () =>
       ({ level, namespace, log: { message, broker, groupId } }) => {
-        const retried = level === logLevel.ERROR && namespace === 'Connection'
+        const retried = level === logLevel.ERROR && RETRIED.includes(namespace)
         kafkaLog[retried ? 'debug' : 'warn']({ namespace, broker, groupId }, message)
       },
   })

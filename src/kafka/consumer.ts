@@ -38,7 +38,7 @@ export interface RunningConsumer {
   close(): Promise<void>
 }
 
-const HEARTBEAT_MS = 3_000
+const HEARTBEAT_MS = 2_000
 
 /** How long a start waits for the group; after that it goes on, and readiness tells. */
 const JOIN_WAIT_MS = 30_000
@@ -61,7 +61,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
   const consumer = kafka.consumer({
     groupId: group,
     allowAutoTopicCreation: false,
-    sessionTimeout: 15_000,
+    sessionTimeout: 8_000, // so long the partitions of a killed worker wait for the next one
     rebalanceTimeout: 60_000,
     heartbeatInterval: HEARTBEAT_MS,
     maxWaitTimeInMs: 100,
@@ -81,20 +81,29 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     seek: (partition, offset) => consumer.seek({ topic, partition, offset: offset.toString() }),
   })
   let assigned: readonly number[] | undefined
+  let rebalancing = false
   let inHand = 0
-  const { GROUP_JOIN, CRASH, END_BATCH_PROCESS } = consumer.events
+  const { GROUP_JOIN, CRASH, END_BATCH_PROCESS, REBALANCING } = consumer.events
 
   const firstJoin = new Promise((resolve) => consumer.on(GROUP_JOIN, resolve))
   consumer.on(GROUP_JOIN, ({ payload }) => {
     assigned = payload.memberAssignment[topic] ?? []
+    rebalancing = false
     aligned.restart()
+    // The timer of a wait goes on: the partition is to be resumed should it come back.
+    for (const partition of waits.keys()) if (!assigned.includes(partition)) waits.delete(partition)
+  })
+  consumer.on(REBALANCING, () => {
+    rebalancing = true
   })
   consumer.on(CRASH, ({ payload: { error, restart } }) => {
+    const isFirst = assigned === undefined // a group that nobody was in yet is often not there at once
+    log[isFirst ? 'debug' : 'warn']({ err: error }, 'the consumer starts again')
     assigned = undefined
     if (!restart) onCrash(error)
   })
   consumer.on(END_BATCH_PROCESS, async ({ payload: { partition, batchSize, firstOffset, lastOffset } }) => {
-    watching.active()
+    watching.active(partition)
     if (batchSize > 0) return
     const first = firstOffset ?? lastOffset
     await aligned
@@ -106,7 +115,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     readOffsets,
     readProgress,
     assigned: () => assigned ?? [],
-    isBusy: () => inHand > 0 || waits.size > 0,
+    isBusy: () => inHand > 0 || waits.size > 0 || rebalancing,
     onTick: () => aligned.store(),
     onLook: aligned.sendBack,
     onStall: onCrash,

@@ -16,7 +16,7 @@ export class PublishFailure extends Error {
 export interface Publisher {
   /** Resolves when all in-sync replicas have the record. Calls of one turn go together. Throws `PublishFailure`. */
   send(topic: string, message: Message): Promise<Position>
-  /** The same for many at once, in one produce. */
+  /** The same for many, one after the other, as few produces as their size allows. */
   sendAll(records: readonly Addressed[]): Promise<void>
   /** The same for dead letters, packed. One that is too large even so goes without its value, which a header tells. */
   park(records: readonly Addressed[]): Promise<void>
@@ -74,9 +74,9 @@ export async function openPublisher(kafka: Kafka, options: { timeoutMs: number }
 
   const send = gather<Addressed, Position>({
     run: (records) => produce(records),
-    sizeOf: ({ message }) => message.value?.length ?? 0,
+    sizeOf,
     maxItems: 200,
-    maxSize: 256 * 1024,
+    maxSize: MAX_BYTES,
     maxInFlight: 4,
   })
 
@@ -89,6 +89,7 @@ export async function openPublisher(kafka: Kafka, options: { timeoutMs: number }
       const [only] = records
       if (records.length > 1) for (const record of records) await park([record])
       else if (only?.message.value) await park([withoutValue(only)])
+      else if (only && isWithForeign(only)) await park([withOurHeaders(only)])
       else throw error
     }
   }
@@ -98,13 +99,37 @@ export async function openPublisher(kafka: Kafka, options: { timeoutMs: number }
     // The deadline counts from here: a record may wait for others before it is under way.
     send: (topic, message) => inTime(send({ topic, message }), options.timeoutMs),
     async sendAll(records) {
-      if (records.length > 0) await produce(records)
+      for (const some of bySize(records)) await produce(some)
     },
     async close() {
       await within(options.timeoutMs, Promise.allSettled(underWay)).catch(() => {})
       await producer.disconnect()
     },
   }
+}
+
+/** However small they are packed, a broker takes no batch beyond its limit, which is 1 MiB unless it was set. */
+const MAX_BYTES = 256 * 1024
+
+function* bySize(records: readonly Addressed[]): Generator<Addressed[]> {
+  let some: Addressed[] = []
+  let bytes = 0
+  for (const record of records) {
+    const size = sizeOf(record)
+    if (some.length > 0 && bytes + size > MAX_BYTES) {
+      yield some
+      some = []
+      bytes = 0
+    }
+    some.push(record)
+    bytes += size
+  }
+  if (some.length > 0) yield some
+}
+
+function sizeOf({ message: { key, value, headers = {} } }: Addressed): number {
+  const texts = [key, value, ...Object.entries(headers).flat(2)]
+  return texts.reduce<number>((sum, text) => sum + (text ? Buffer.byteLength(text) : 0), 64)
 }
 
 /** Whether the broker refused records for their size. */
@@ -120,6 +145,16 @@ export const VALUE_BYTES = 'dead-letter-value-bytes'
 function withoutValue({ topic, message: { value, ...message } }: Addressed): Addressed {
   const headers = { ...message.headers, [VALUE_BYTES]: String(value?.length) }
   return { topic, message: { ...message, value: null, headers } }
+}
+
+function isWithForeign({ message: { key, headers = {} } }: Addressed): boolean {
+  return key != null || Object.keys(headers).some((name) => !name.startsWith('dead-letter-'))
+}
+
+/** All that is left of a dead letter whose key and headers alone are too large: why it is here, and where it was. */
+function withOurHeaders({ topic, message }: Addressed): Addressed {
+  const ours = Object.entries(message.headers ?? {}).filter(([name]) => name.startsWith('dead-letter-'))
+  return { topic, message: { value: null, headers: Object.fromEntries(ours) } }
 }
 
 async function inTime<T>(sent: Promise<T>, timeoutMs: number): Promise<T> {

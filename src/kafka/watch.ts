@@ -5,7 +5,7 @@ export interface WatchParts {
   readOffsets: () => Promise<LogOffsets>
   readProgress: () => Promise<Map<number, bigint>>
   assigned: () => readonly number[]
-  /** Whether a chunk is in hand, or a partition waits on purpose. */
+  /** Whether a chunk is in hand, or something waits on purpose. */
   isBusy: () => boolean
   onTick: () => Promise<void>
   /** Told of each assigned partition up to where it is settled, and where its log ends. */
@@ -18,47 +18,43 @@ export interface WatchParts {
 
 /** Looks from outside at whether a consumer does its job: that nothing is missing from its log, and that it moves. */
 export function watch(parts: WatchParts) {
-  const {
-    readOffsets,
-    readProgress,
-    assigned,
-    isBusy,
-    onTick,
-    onLook,
-    onStall,
-    intervalMs = 2_000,
-    stallMs = 60_000,
-  } = parts
+  const { readOffsets, readProgress, assigned, isBusy, onTick, onLook, onStall } = parts
+  const { intervalMs = 2_000, stallMs = 60_000 } = parts
   let mismatches: string[] = []
-  let lastActive = Date.now()
+  /** When each partition last moved, or had no reason to. */
+  let lastActive = new Map<number, number>()
   let stopped = false
   let looking = false
 
   async function look() {
     await onTick()
+    const progress = await readProgress() // before the ends: what is settled in between must not look like too much
     const offsets = await readOffsets()
-    const progress = await readProgress()
-    let lag = 0n
+    const now = Date.now()
     const found: string[] = []
     const sound: { partition: number; settled: bigint; high: bigint }[] = []
+    const active = new Map<number, number>()
     for (const partition of assigned()) {
       const log = offsets.get(partition)
       if (!log) continue
-      const settled = progress.get(partition)
-      lag += log.high - (settled ?? log.low)
-      const contradiction = settled === undefined ? undefined : mismatch(partition, settled, log)
+      const known = progress.get(partition)
+      const contradiction = known === undefined ? undefined : mismatch(partition, known, log)
+      const settled = known ?? log.low
       if (contradiction) found.push(contradiction)
-      else sound.push({ partition, settled: settled ?? log.low, high: log.high })
+      else sound.push({ partition, settled, high: log.high })
+      const since = lastActive.get(partition) ?? now
+      const isIdle = settled >= log.high || contradiction !== undefined || isBusy()
+      active.set(partition, isIdle ? now : since)
+      if (!isIdle && now - since > stallMs && !stopped)
+        onStall(
+          new Error(
+            `The consumer stands still: ${log.high - settled} records of partition ${partition} wait, and none was fetched for ${stallMs} ms`,
+          ),
+        )
     }
+    lastActive = active
     mismatches = found
     await onLook?.(sound)
-    if (lag <= 0n || isBusy() || found.length > 0) lastActive = Date.now()
-    else if (Date.now() - lastActive > stallMs && !stopped)
-      onStall(
-        new Error(
-          `The consumer stands still: ${lag} records wait, and nothing was fetched for ${stallMs} ms`,
-        ),
-      )
   }
 
   const timer = setInterval(() => {
@@ -66,7 +62,7 @@ export function watch(parts: WatchParts) {
     looking = true
     look()
       .catch(() => {
-        lastActive = Date.now() // what is away says so elsewhere, and nobody stands still for it
+        lastActive = new Map() // what is away says so elsewhere, and nobody stands still for it
       })
       .finally(() => {
         looking = false
@@ -75,9 +71,9 @@ export function watch(parts: WatchParts) {
 
   return {
     mismatches: () => mismatches,
-    /** The consumer showed a sign of life. */
-    active() {
-      lastActive = Date.now()
+    /** A partition showed a sign of life. */
+    active(partition: number) {
+      lastActive.set(partition, Date.now())
     },
     stop() {
       stopped = true

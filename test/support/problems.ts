@@ -35,7 +35,7 @@ export function expectProblem(
   return body
 }
 
-const OPTIONAL = ['instance', 'request_id', 'errors', 'content', 'existing']
+const OPTIONAL = ['instance', 'request_id', 'errors', 'content', 'existing', 'state']
 
 /** Whether a problem has the members it must have, none that nobody knows, and only texts that any parser takes. */
 export function expectProblemShape(problem: Record<string, unknown>) {

@@ -1,0 +1,158 @@
+import { afterEach, expect, test } from 'vitest'
+import { type WatchParts, watch } from '../../src/kafka/watch.ts'
+import { until } from '../support/until.ts'
+
+const INTERVAL_MS = 10
+const STALL_MS = 100
+
+const open: ReturnType<typeof watch>[] = []
+afterEach(() => {
+  for (const one of open.splice(0)) one.stop()
+})
+
+/** Watches a consumer of partition 0 that has settled 5 of the 8 records from 2 to 9, and shows no sign of life. */
+function watching(parts: Partial<WatchParts> = {}) {
+  const alarms: Error[] = []
+  let looks = 0
+  const one = watch({
+    readOffsets: async () => new Map([[0, { low: 2n, high: 10n }]]),
+    readProgress: async () => new Map([[0, 7n]]),
+    assigned: () => [0],
+    isBusy: () => false,
+    onTick: async () => {
+      looks += 1
+    },
+    onStall: (error) => void alarms.push(error),
+    intervalMs: INTERVAL_MS,
+    stallMs: STALL_MS,
+    ...parts,
+  })
+  open.push(one)
+  return { ...one, alarms, looks: () => looks }
+}
+
+/** Long enough for an alarm: a watch that has begun later has raised one, and another. */
+async function longEnough() {
+  const control = watching()
+  await until('an alarm where one is due', () => control.alarms.length >= 2)
+}
+
+test('a consumer that has records to settle and gives no sign of life is told of, with how many wait', async () => {
+  const began = performance.now()
+  const { alarms } = watching()
+  await until('an alarm', () => alarms.length > 0)
+  expect(performance.now() - began).toBeGreaterThan(STALL_MS)
+  expect(alarms[0]!.message).toBe(
+    'The consumer stands still: 3 records of partition 0 wait, and none was fetched for 100 ms',
+  )
+})
+
+test('where nothing was ever settled, all records that are there wait', async () => {
+  const { alarms } = watching({ readProgress: async () => new Map() })
+  await until('an alarm', () => alarms.length > 0)
+  expect(alarms[0]!.message).toContain('8 records of partition 0 wait')
+})
+
+const QUIET: [string, Partial<WatchParts>][] = [
+  ['everything is settled', { readProgress: async () => new Map([[0, 10n]]) }],
+  [
+    'its topic is empty',
+    { readOffsets: async () => new Map([[0, { low: 0n, high: 0n }]]), readProgress: async () => new Map() },
+  ],
+  ['a chunk is in hand or a partition waits on purpose', { isBusy: () => true }],
+  ['it has no partition', { assigned: () => [] }],
+  ['the records that wait are those of others', { assigned: () => [1] }],
+  [
+    'records are missing from its log, which has its own reason',
+    { readProgress: async () => new Map([[0, 1n]]) },
+  ],
+  ['Kafka is away', { readOffsets: async () => Promise.reject(new Error('away')) }],
+  ['PostgreSQL is away', { readProgress: async () => Promise.reject(new Error('away')) }],
+  ['what it passed over cannot be stored', { onTick: async () => Promise.reject(new Error('away')) }],
+]
+test.each(QUIET)('there is no alarm while %s', async (_, parts) => {
+  const { alarms } = watching(parts)
+  await longEnough()
+  expect(alarms).toEqual([])
+})
+
+test('there is no alarm while it gives signs of life, and one once they stop', async () => {
+  const one = watching()
+  const beating = setInterval(() => one.active(0), INTERVAL_MS)
+  await longEnough()
+  expect(one.alarms).toEqual([])
+  clearInterval(beating)
+  await until('an alarm', () => one.alarms.length > 0)
+})
+
+test.each(['readOffsets', 'readProgress', 'onTick'] as const)(
+  'the time in which %s failed is not held against the consumer',
+  async (name) => {
+    const calls = {
+      readOffsets: async () => new Map([[0, { low: 2n, high: 10n }]]),
+      readProgress: async () => new Map([[0, 7n]]),
+      onTick: async () => {},
+    }
+    let away = true
+    let backAt = 0
+    const one = watching({
+      ...calls,
+      async [name]() {
+        if (away) throw new Error('away')
+        backAt ||= performance.now()
+        return calls[name]() as never
+      },
+    })
+    await longEnough()
+    away = false
+    await until('an alarm', () => one.alarms.length > 0)
+    expect(performance.now() - backAt).toBeGreaterThan(STALL_MS / 2)
+  },
+)
+
+test('after it was stopped, it looks no more and raises no alarm', async () => {
+  const one = watching()
+  one.stop()
+  const looks = one.looks()
+  await longEnough()
+  expect(one.alarms).toEqual([])
+  expect(one.looks()).toBe(looks)
+})
+
+test('one look at a time, however long it takes', async () => {
+  let under = 0
+  let most = 0
+  const slow = Promise.withResolvers<Map<number, bigint>>()
+  watching({
+    readProgress: async () => {
+      under += 1
+      most = Math.max(most, under)
+      const answer = await slow.promise
+      under -= 1
+      return answer
+    },
+  })
+  await longEnough()
+  expect(most).toBe(1)
+  slow.resolve(new Map())
+})
+
+test.each([
+  [
+    'ends before the progress',
+    { low: 0n, high: 6n },
+    'partition 0: the log ends at 6, before the progress 7',
+  ],
+  [
+    'begins after the progress',
+    { low: 8n, high: 10n },
+    'partition 0: the log begins at 8, after the progress 7',
+  ],
+])('a log that %s is told of for as long as it does', async (_, offsets, reason) => {
+  let now = offsets
+  const one = watching({ readOffsets: async () => new Map([[0, now]]) })
+  await until('the reason', () => one.mismatches().length > 0)
+  expect(one.mismatches()).toEqual([expect.stringContaining(reason)])
+  now = { low: 0n, high: 7n }
+  await until('no reason', () => one.mismatches().length === 0)
+})
