@@ -128,3 +128,12 @@ test('the help has a line for every variable, with its default and no secret', (
     ).toBe(true)
   expect(lines).toContain('  PORT                    Port that HTTP listens on (default: 8080)')
 })
+
+test('the three topics are three: a reply that is read as a request would never end', () => {
+  for (const env of [
+    { REPLY_TOPIC: 'workflow.registrations' },
+    { DEAD_LETTER_TOPIC: 'workflow.registrations' },
+    { REQUEST_TOPIC: 'same', REPLY_TOPIC: 'same' },
+  ])
+    expect(complaintsOf(env).join()).toContain('must be three topics')
+})

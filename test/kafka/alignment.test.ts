@@ -146,6 +146,37 @@ test('a database that falls back under a running worker is caught up with, and n
   expect(rows).toEqual([{ count: 7 }])
 })
 
+test('a database that falls back on a quiet partition is caught up with while another one has traffic', async () => {
+  const world = await makeWorld()
+  onTestFinished(() => world.close())
+  await startWorker(world)
+  await produce(
+    world,
+    [0, 0, 0, 0, 0, 1].map((partition) => ({ ...record(), partition })),
+  )
+  await replied(world, 6)
+  await world.owner.query(`
+    begin; truncate workflow, registration_request;
+    update consumer_progress set next_offset = 2 where partition = 0; commit`)
+  let sent = 1
+  await until('the quiet partition settled again', async () => {
+    await produce(world, [{ ...record(), partition: 1 }])
+    sent += 1
+    const { rows } = await world.owner.query(
+      'select next_offset::int as next from consumer_progress where partition = 0',
+    )
+    return rows[0].next === 5
+  })
+  await until('the busy one settled too', async () => {
+    const { rows } = await world.owner.query(
+      'select next_offset::int as next from consumer_progress where partition = 1',
+    )
+    return rows[0].next === sent
+  })
+  const { rows } = await world.owner.query('select count(*)::int from workflow')
+  expect(rows).toEqual([{ count: 3 + sent - 1 }])
+})
+
 test('a log that ends in aborted transactions is settled to its end, without a gap', async () => {
   const { world, service } = await onePartition()
   const topic = world.env.REQUEST_TOPIC!

@@ -156,3 +156,17 @@ test.each([
   now = { low: 0n, high: 7n }
   await until('no reason', () => one.mismatches().length === 0)
 })
+
+test('what is settled while it looks does not look like more than there is', async () => {
+  let settled = 0n
+  const one = watching({
+    readProgress: async () => new Map([[0, ++settled]]),
+    readOffsets: async () => new Map([[0, { low: 0n, high: ++settled }]]),
+  })
+  let mismatches: string[] = []
+  await until('many looks', () => {
+    mismatches = [...mismatches, ...one.mismatches()]
+    return settled > 40n
+  })
+  expect(mismatches).toEqual([])
+})

@@ -1,0 +1,19 @@
+import { expect, test } from 'vitest'
+import { StartError } from '../../src/app.ts'
+import { sentenceOf } from '../../src/bin/sentence.ts'
+import { StartFailure } from '../../src/embedded/start-failure.ts'
+
+const refused = Object.assign(new Error('connect'), { code: 'ECONNREFUSED', syscall: 'connect' })
+
+test('what was said for a person is said as it is, whatever caused it', () => {
+  expect(sentenceOf(new StartError('The port is in use', { cause: refused }))).toBe('The port is in use')
+  expect(sentenceOf(new StartFailure('The folder is in use', { cause: refused }))).toBe(
+    'The folder is in use',
+  )
+})
+
+test('the database is told by its code, since its own text may hold parameters', () => {
+  const wrapped = new Error('Failed query: insert … params: secret', { cause: refused })
+  expect(sentenceOf(wrapped)).toContain('ECONNREFUSED')
+  expect(sentenceOf(wrapped)).not.toContain('secret')
+})
