@@ -98,6 +98,26 @@ export const RULES: readonly Rule[] = [
   { code: '54', class: 'this-message', why: 'program limits: too large, too complex' },
 ]
 
+/** What follows from a class, for the worker, and for a caller of the synchronous door. */
+export const ACTIONS = {
+  contention: { worker: 'runs it again, up to 5 times; then row by row; then waits', door: 503 },
+  'held-lock': { worker: 'goes row by row at once; a row that is still held waits', door: 503 },
+  outage: {
+    worker: 'pauses the partition until it is over; no outcome, no dead letter, no limit',
+    door: 503,
+  },
+  interrupted: {
+    worker:
+      'an outage if nothing answers; else runs it again, and a request that fails alone is failed, and parked',
+    door: 503,
+  },
+  conflict: { worker: 'stores conflict', door: 409 },
+  replay: { worker: 'repeats what is stored', door: 'as stored' },
+  'key-reused': { worker: 'stores rejected', door: 422 },
+  'this-message': { worker: 'stores failed, and parks the record as a dead letter', door: 500 },
+  systemic: { worker: 'stops the partition with its message, until somebody mends the cause', door: 500 },
+} as const satisfies Record<FailureClass, { worker: string; door: number | 'as stored' }>
+
 export function classify(failure: Failure): FailureClass {
   const rule = RULES.find(
     ({ code, constraint }) =>

@@ -3,6 +3,7 @@ import type { Batch, EachBatchPayload, Kafka } from 'kafkajs'
 import { Fault } from '../domain/fault.ts'
 import type { LogProgress } from '../domain/progress.ts'
 import type { Logger } from '../logger.ts'
+import { within } from '../within.ts'
 import { alignment, LogMismatch } from './alignment.ts'
 import { type Chunk, chunksOf } from './chunks.ts'
 import { PublishFailure } from './publish.ts'
@@ -37,6 +38,9 @@ export interface RunningConsumer {
   /** Finishes the chunk in hand, commits, and leaves the group. */
   close(): Promise<void>
 }
+
+/** How long the chunk in hand and the farewell to the group may take. */
+const CLOSE_MS = 6_000
 
 const HEARTBEAT_MS = 2_000
 
@@ -184,7 +188,8 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     async close() {
       watching.stop()
       for (const { timer } of waits.values()) clearTimeout(timer)
-      await consumer.disconnect()
+      // Without Kafka there is nothing to take leave of, and the client would go on trying.
+      await within(CLOSE_MS, consumer.disconnect()).catch(() => {})
     },
   }
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { classify, type FailureClass, RULES, UNIQUE_KEYS } from '../../src/domain/classify.ts'
+import { ACTIONS, classify, type FailureClass, RULES, UNIQUE_KEYS } from '../../src/domain/classify.ts'
+import { PROBLEM_TYPES } from '../../src/domain/problem.ts'
 
 describe('every rule decides on what it names', () => {
   test.each(RULES.map((rule) => [rule.code, rule.constraint ?? '', rule] as const))(
@@ -65,4 +66,13 @@ test('no rule stands behind one that takes everything from it', () => {
     ),
   )
   expect(hidden).toEqual([])
+})
+
+test('every class that a rule gives has its action, and a caller of the synchronous door a problem that is known', () => {
+  const statuses = Object.values(PROBLEM_TYPES).map(({ status }) => status as number)
+  for (const { class: failureClass } of [...RULES, { class: 'systemic' as const }]) {
+    const { worker, door } = ACTIONS[failureClass]
+    expect(worker).not.toBe('')
+    if (door !== 'as stored') expect(statuses).toContain(door)
+  }
 })
