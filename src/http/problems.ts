@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { requestHref } from '../domain/document.ts'
 import { Fault } from '../domain/fault.ts'
+import { LIMITS } from '../domain/limits.ts'
 import type { MakeProblem, Problem, ProblemSlug } from '../domain/problem.ts'
 import { PublishFailure } from '../kafka/publish.ts'
 
@@ -83,7 +84,7 @@ function faultProblem(error: unknown, makeProblem: MakeProblem): Problem | undef
 const BAD_REQUEST: [ProblemSlug, string] = ['validation-error', 'The request is not valid HTTP']
 
 const REFUSALS: Record<string, [ProblemSlug, string]> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: ['payload-too-large', 'The body is larger than this service reads'],
+  FST_ERR_CTP_BODY_TOO_LARGE: ['payload-too-large', `The body is larger than ${LIMITS.bytes} bytes`],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: ['unsupported-media-type', 'The body must be application/json'],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['validation-error', 'The body is not as long as Content-Length says'],
   FST_ERR_BAD_URL: ['validation-error', 'The URL is not well-formed'],

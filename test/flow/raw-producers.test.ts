@@ -326,6 +326,16 @@ describe('a hostile body is rejected in reply and status, and the next record is
       withField(`"x":${'{"a":'.repeat(5000)}1${'}'.repeat(5000)}`),
       400,
     ],
+    [
+      '70 000 keys',
+      withField(`"parameters":{${Array.from({ length: 70_000 }, (_, key) => `"${key}":1`).join()}}`),
+      413,
+    ],
+    [
+      '20 000 keys',
+      withField(`"parameters":{${Array.from({ length: 20_000 }, (_, key) => `"${key}":1`).join()}}`),
+      400,
+    ],
     ['NUL in a text', withField('"owner":"a\\u0000b"'), 400],
     ['NUL in a name', withField('"custom_labels":{"a\\u0000b":"x"}'), 400],
     ['half of a surrogate pair in a text', withField('"owner":"\\ud800"'), 400],
