@@ -1,16 +1,17 @@
 import type { FastifyPluginAsync } from 'fastify'
-import { closeStack } from './close-stack.ts'
+import type { Admin } from 'kafkajs'
+import { type CloseStack, closeStack } from './close-stack.ts'
 import type { Config, Infrastructure } from './config.ts'
 import { catalog } from './db/catalog.ts'
 import { throwingFaults } from './db/faults.ts'
 import { isMigrated, migrate } from './db/migrate.ts'
-import { openDb } from './db/open.ts'
+import { type Db, openDb } from './db/open.ts'
 import { progressOf } from './db/progress.ts'
 import { purgeOf } from './db/purge.ts'
 import { registrations } from './db/registrations.ts'
 import { dbFailure } from './db/sqlstate.ts'
 import { logTag } from './domain/accepted-at.ts'
-import { problemsAt } from './domain/problem.ts'
+import { type MakeProblem, problemsAt } from './domain/problem.ts'
 import type { Registered, ValidRequest } from './domain/request.ts'
 import { gather } from './gather.ts'
 import { type Check, healthRoutes } from './http/health.ts'
@@ -21,7 +22,7 @@ import { kafkaClient } from './kafka/client.ts'
 import { startConsumer } from './kafka/consumer.ts'
 import { toLogEnd } from './kafka/list-offsets.ts'
 import { requestMessage } from './kafka/messages.ts'
-import { openPublisher } from './kafka/publish.ts'
+import { openPublisher, type Publisher } from './kafka/publish.ts'
 import { type Step, settleWith } from './kafka/settle.ts'
 import { ensureTopics, readCommitted, readOffsets, retentionOf } from './kafka/topics.ts'
 import type { Logger } from './logger.ts'
@@ -50,6 +51,8 @@ export interface StartOptions {
   onCrash: (error: Error) => void
   /** Called after each step of the worker, for tests that end the process there. */
   onStep?: (step: Step) => void
+  /** Aborted when the process is told to stop before it is up. */
+  signal?: AbortSignal
 }
 
 /** Cannot start: one sentence that says why. */
@@ -58,15 +61,8 @@ export class StartError extends Error {
 }
 
 /** Opens, connects and starts everything that `roles` ask for; what opened first closes last. */
-export async function start({
-  config,
-  infrastructure,
-  roles,
-  log,
-  say,
-  onCrash,
-  onStep = () => {},
-}: StartOptions): Promise<RunningApp> {
+export async function start(options: StartOptions): Promise<RunningApp> {
+  const { config, infrastructure, roles, log, say } = options
   const opened = closeStack()
   const makeProblem = problemsAt(config.problemBaseUrl)
   const { topics } = config
@@ -86,11 +82,7 @@ export async function start({
       throw new StartError(
         'The schema of the database is behind this code: run `npm run migrate` as its owner first',
       )
-    const reads = {
-      ...throwingFaults(catalog(readDb)),
-      status: throwingFaults(registrations(readDb)),
-      progress: throwingFaults(progressOf(readDb)),
-    }
+    const reads = readsOf(readDb)
 
     const kafka = kafkaClient(infrastructure.kafkaBrokers, CLIENT_ID, log)
     const admin = kafka.admin()
@@ -102,6 +94,7 @@ export async function start({
     const publisher = await openPublisher(kafka, { timeoutMs: config.kafkaSendTimeoutMs })
     opened.add(() => publisher.close())
 
+    const shared: Shared = { config, clusterId, admin, publisher, makeProblem, log, pool }
     const checks: Check[] = [
       () => reason('PostgreSQL does not answer', () => reads.progress.read(clusterId, topics.requests)),
       () => reason('Kafka does not answer', () => admin.fetchTopicMetadata({ topics: [topics.requests] })),
@@ -110,51 +103,7 @@ export async function start({
     if (roles.includes('worker')) checks.push(async () => troubles())
     const routes: FastifyPluginAsync[] = [healthRoutes({ checks, makeProblem })]
 
-    if (roles.includes('ingress')) {
-      const register = registerWith({ ...registrations(pool('writes', 4)), failureOf: dbFailure })
-      const registerTogether = gather<{ request: ValidRequest; bytes: number }, Registered>({
-        run: (calls) => register(calls.map(({ request }) => request)),
-        sizeOf: ({ bytes }) => bytes,
-        maxItems: 500,
-        maxSize: 4 * 1024 * 1024,
-        maxInFlight: 2,
-      })
-      const readLog = gather({
-        run: async (callers: null[]) => {
-          const log = await within(
-            CHECK_TIMEOUT_MS,
-            toLogEnd(() => readOffsets(admin, topics.requests)),
-          )
-          return callers.map(() => log)
-        },
-        ...{ sizeOf: () => 0, maxItems: Number.POSITIVE_INFINITY, maxSize: 0, maxInFlight: 1 },
-      })
-      routes.push(
-        workflowRoutes({
-          register: (request, bytes) => registerTogether({ request, bytes }),
-          workflowById: reads.byId,
-          makeProblem,
-        }),
-        workflowRequestRoutes({
-          publish: ({ workflow, ...request }, body) =>
-            publisher.send(
-              topics.requests,
-              requestMessage({ ...request, workflowName: workflow.workflow_name, body }),
-            ),
-          readStatus: readStatusWith({
-            read: reads.status.read,
-            readProgress: reads.progress.read,
-            readPartition: reads.progress.readOne,
-            readLogs: reads.progress.readLogs,
-            readLog: () => readLog(null),
-            clusterId,
-            topic: topics.requests,
-          }),
-          logTag: logTag(clusterId, topics.requests),
-          makeProblem,
-        }),
-      )
-    }
+    if (roles.includes('ingress')) routes.push(...ingressRoutes(shared, reads))
 
     const server = await buildServer({ routes, makeProblem, log })
     opened.add(() => server.close())
@@ -162,38 +111,7 @@ export async function start({
     say(`HTTP: listening on ${url}`)
 
     if (roles.includes('worker')) {
-      const topicRetentionMs = await retentionOf(admin, topics.requests)
-      if (topicRetentionMs === undefined)
-        log.warn('the brokers do not say how long they keep requests: status rows may be purged before them')
-      const complaint =
-        topicRetentionMs !== undefined && retentionComplaint(config.requestRetentionDays, topicRetentionMs)
-      if (complaint) throw new StartError(`Cannot start: ${complaint}`)
-      const db = pool('worker', 4)
-      const progress = throwingFaults(progressOf(db))
-      const settle = settleWith({
-        register: registerWith({ ...registrations(db), failureOf: dbFailure }),
-        moveProgress: progress.move,
-        publisher,
-        topics,
-        makeProblem,
-        log,
-        onStep,
-      })
-      const consumer = await startConsumer({
-        kafka: kafkaClient(infrastructure.kafkaBrokers, CLIENT_ID, log, 'endless'),
-        clusterId,
-        topic: topics.requests,
-        group: config.consumerGroup,
-        settle,
-        progress,
-        readOffsets: () => readOffsets(admin, topics.requests),
-        readCommitted: () => readCommitted(admin, config.consumerGroup, topics.requests),
-        log,
-        onStep,
-        onCrash,
-      })
-      opened.add(() => consumer.close())
-      opened.add(startRetention({ ...purgeOf(db), days: config.requestRetentionDays, log }))
+      const consumer = await startWorker(shared, options, opened)
       troubles = consumer.troubles
       opened.add(() => server.close()) // first of all at the end: no request comes in while the worker finishes
       say('Worker: consuming')
@@ -203,6 +121,111 @@ export async function start({
     await opened.close().catch(() => {}) // the failure to start is the one to report
     throw error
   }
+}
+
+/** What the two roles share. */
+interface Shared {
+  config: Config
+  clusterId: string
+  admin: Admin
+  publisher: Publisher
+  makeProblem: MakeProblem
+  log: Logger
+  /** A pool of connections of its own for each use. */
+  pool: (name: string, maxConnections: number) => Db
+}
+
+type Reads = ReturnType<typeof readsOf>
+
+/** Reads that no outcome depends on. */
+function readsOf(db: Db) {
+  return {
+    ...throwingFaults(catalog(db)),
+    status: throwingFaults(registrations(db)),
+    progress: throwingFaults(progressOf(db)),
+  }
+}
+
+/** The two HTTP doors, each with what it needs and nothing of the other. */
+function ingressRoutes(shared: Shared, reads: Reads): FastifyPluginAsync[] {
+  const { config, clusterId, admin, publisher, makeProblem, pool } = shared
+  const topic = config.topics.requests
+  const register = registerWith({ ...registrations(pool('writes', 4)), failureOf: dbFailure })
+  const registerTogether = gather<{ request: ValidRequest; bytes: number }, Registered>({
+    run: (calls) => register(calls.map(({ request }) => request)),
+    sizeOf: ({ bytes }) => bytes,
+    maxItems: 500,
+    maxSize: 4 * 1024 * 1024,
+    maxInFlight: 2,
+  })
+  const readLogTogether = gather({
+    run: async (callers: null[]) => {
+      const log = await within(
+        CHECK_TIMEOUT_MS,
+        toLogEnd(() => readOffsets(admin, topic)),
+      )
+      return callers.map(() => log)
+    },
+    ...{ sizeOf: () => 0, maxItems: Number.POSITIVE_INFINITY, maxSize: 0, maxInFlight: 1 },
+  })
+  return [
+    workflowRoutes({
+      register: (request, bytes) => registerTogether({ request, bytes }),
+      workflowById: reads.byId,
+      makeProblem,
+    }),
+    workflowRequestRoutes({
+      publish: ({ workflow, ...request }, body) =>
+        publisher.send(topic, requestMessage({ ...request, workflowName: workflow.workflow_name, body })),
+      readStatus: readStatusWith({
+        read: reads.status.read,
+        readProgress: reads.progress.read,
+        readPartition: reads.progress.readOne,
+        readLogs: reads.progress.readLogs,
+        readLog: () => readLogTogether(null),
+        clusterId,
+        topic,
+      }),
+      logTag: logTag(clusterId, topic),
+      makeProblem,
+    }),
+  ]
+}
+
+/** The consumer and the purge. What is opened closes with `opened`. */
+async function startWorker(
+  { config, clusterId, admin, publisher, makeProblem, log, pool }: Shared,
+  { infrastructure, onCrash, onStep = () => {}, signal }: StartOptions,
+  opened: CloseStack,
+) {
+  const { topics, consumerGroup: group, requestRetentionDays: days } = config
+  const topic = topics.requests
+  await refuseShortRetention(days, await retentionOf(admin, topic), log)
+  const db = pool('worker', 4)
+  const progress = throwingFaults(progressOf(db))
+  const settle = settleWith({
+    register: registerWith({ ...registrations(db), failureOf: dbFailure }),
+    moveProgress: progress.move,
+    ...{ publisher, topics, makeProblem, log, onStep },
+  })
+  const consumer = await startConsumer({
+    kafka: kafkaClient(infrastructure.kafkaBrokers, CLIENT_ID, log, 'endless'),
+    readOffsets: () => readOffsets(admin, topic),
+    readCommitted: () => readCommitted(admin, group, topic),
+    ...{ clusterId, topic, group, settle, progress, log, onStep, onCrash, signal },
+  })
+  opened.add(() => consumer.close())
+  opened.add(startRetention({ ...purgeOf(db), days, log }))
+  return consumer
+}
+
+async function refuseShortRetention(days: number, topicMs: number | undefined, log: Logger) {
+  if (topicMs === undefined)
+    return log.warn(
+      'the brokers do not say how long they keep requests: status rows may be purged before them',
+    )
+  const complaint = retentionComplaint(days, topicMs)
+  if (complaint) throw new StartError(`Cannot start: ${complaint}`)
 }
 
 const CLIENT_ID = 'workflow-registrar'

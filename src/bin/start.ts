@@ -21,7 +21,15 @@ await run(ABOUT, async ({ config, log, say, onCrash, signal }) => {
   const opened = closeStack()
   try {
     const infrastructure = config.infrastructure ?? (await startEmbedded())
-    const app = await start({ config, infrastructure, roles: ['ingress', 'worker'], log, say, onCrash })
+    const app = await start({
+      config,
+      infrastructure,
+      roles: ['ingress', 'worker'],
+      log,
+      say,
+      onCrash,
+      signal,
+    })
     opened.add(() => app.close())
     say(welcome(app.url, infrastructure))
     return opened

@@ -30,6 +30,8 @@ export interface ConsumerParts {
   onStep: (step: Step) => void
   /** Called when the consumer can do no more, which it never should. */
   onCrash: (error: Error) => void
+  /** Aborted when nobody waits for the start any more. */
+  signal?: AbortSignal | undefined
 }
 
 export interface RunningConsumer {
@@ -61,6 +63,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     log,
     onStep,
     onCrash,
+    signal,
   } = parts
   const consumer = kafka.consumer({
     groupId: group,
@@ -128,7 +131,10 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
   await consumer.connect()
   await consumer.subscribe({ topics: [topic], fromBeginning: true })
   await consumer.run({ eachBatchAutoResolve: false, eachBatch: settleBatch })
-  await Promise.race([firstJoin, delay(JOIN_WAIT_MS, undefined, { ref: false })])
+  await Promise.race([
+    firstJoin,
+    delay(JOIN_WAIT_MS, undefined, { ref: false, ...(signal && { signal }) }).catch(() => {}),
+  ])
 
   /** Never throws what kafkajs would stop for: a chunk that cannot be settled now waits, and comes again. */
   async function settleBatch({
