@@ -12,7 +12,7 @@ import { undecodableBatch } from './record-batches.ts'
 import type { TopicNames } from './topics.ts'
 
 /** What a worker has done with a chunk, in this order. */
-export type Step = 'fetched' | 'stored' | 'announced' | 'resolved'
+export type Step = 'fetched' | 'stored' | 'parked' | 'announced' | 'resolved'
 
 export interface SettleParts {
   register: Register
@@ -58,6 +58,7 @@ export function settleWith({
       replies.push({ topic: topics.replies, message: replyMessage(outcome, makeProblem) })
     }
     await publisher.park(letters)
+    onStep('parked')
     await publisher.sendAll(replies)
     onStep('announced')
   }

@@ -22,20 +22,23 @@ interface Crash {
   nth: number
   rows: number
   replies: number
+  /** Whether its dead letters are there. */
+  isParked: boolean
 }
 
-/** What is there when a worker dies: a chunk is stored, then announced, and only then resolved. */
+/** What is there when a worker dies: a chunk is stored, its dead letters parked, then announced, and only then resolved. */
 const CRASHES: Crash[] = [
-  { at: 'fetched', nth: 1, rows: 0, replies: 0 },
-  { at: 'stored', nth: 1, rows: FIRST_CHUNK, replies: 0 },
-  { at: 'announced', nth: 2, rows: ALL, replies: ALL },
-  { at: 'resolved', nth: 1, rows: FIRST_CHUNK, replies: FIRST_CHUNK },
+  { at: 'fetched', nth: 1, rows: 0, replies: 0, isParked: false },
+  { at: 'stored', nth: 1, rows: FIRST_CHUNK, replies: 0, isParked: false },
+  { at: 'parked', nth: 1, rows: FIRST_CHUNK, replies: 0, isParked: true },
+  { at: 'announced', nth: 2, rows: ALL, replies: ALL, isParked: true },
+  { at: 'resolved', nth: 1, rows: FIRST_CHUNK, replies: FIRST_CHUNK, isParked: true },
 ]
 
 test.each(CRASHES)(
   'a worker that is killed once chunk $nth is $at loses nothing and makes up nothing',
   async (crash) => {
-    const { at, nth, rows, replies } = crash
+    const { at, nth, rows, replies, isParked } = crash
     const world = await aWorld()
     const expected = await produceMixed(world)
     const worker = startCrashingWorker(world, { CRASH_AT: `${at}:${nth}` })
@@ -45,6 +48,7 @@ test.each(CRASHES)(
     const before = await storedRows(world)
     expect(before).toHaveLength(rows)
     expect(await countRecords(world, world.env.REPLY_TOPIC!)).toBe(replies)
+    expect((await countRecords(world, world.env.DEAD_LETTER_TOPIC!)) > 0).toBe(isParked)
     expect(await committed(world)).toBe(-1)
     await expectWholeAfterRestart(world, expected, before)
   },
