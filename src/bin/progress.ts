@@ -3,6 +3,7 @@ import { openDb } from '../db/open.ts'
 import { progressOf, type StoredProgress } from '../db/progress.ts'
 import { mismatch } from '../kafka/alignment.ts'
 import { kafkaClient } from '../kafka/client.ts'
+import { type LogOffsets, readCommitted, readOffsets } from '../kafka/topics.ts'
 import { table } from './terminal.ts'
 import { runTool, UsageError } from './tool.ts'
 
@@ -64,11 +65,11 @@ await runTool({
       await admin.connect()
       const { clusterId } = await admin.describeCluster()
       if (!(await admin.listTopics()).includes(topic)) throw new Error(`Kafka has no topic ${topic}`)
-      const [committed] = await admin.fetchOffsets({ groupId: group, topics: [topic] })
-      const offsets = await admin.fetchTopicOffsets(topic)
+      const committed = await readCommitted(admin, group, topic)
+      const offsets = await readOffsets(admin, topic)
 
       const isOurs = (stored: StoredProgress) => stored.clusterId === clusterId && stored.topic === topic
-      const rows = rowsOf(offsets, everything.filter(isOurs), committed?.partitions ?? [])
+      const rows = rowsOf(offsets, everything.filter(isOurs), committed)
       const chosen = rows.filter(
         ({ partition }) => !values.partition || partition === Number(values.partition),
       )
@@ -107,23 +108,21 @@ await runTool({
 
 /** A partition that is gone with its topic counts as an empty one. */
 function rowsOf(
-  offsets: { partition: number; low: string; high: string }[],
+  offsets: LogOffsets,
   stored: StoredProgress[],
-  committed: { partition: number; offset: string }[],
+  committed: ReadonlyMap<number, bigint>,
 ): Row[] {
-  const partitions = new Set([...offsets, ...stored].map(({ partition }) => partition))
+  const partitions = new Set([...offsets.keys(), ...stored.map(({ partition }) => partition)])
   return [...partitions]
     .sort((a, b) => a - b)
     .map((partition) => {
-      const found = offsets.find((log) => log.partition === partition)
-      const log = found && { low: BigInt(found.low), high: BigInt(found.high) }
+      const log = offsets.get(partition)
       const progress = stored.find((one) => one.partition === partition)
-      const commit = BigInt(committed.find((one) => one.partition === partition)?.offset ?? -1)
       return {
         partition,
         log,
         stored: progress,
-        committed: commit < 0n ? undefined : commit,
+        committed: committed.get(partition),
         contradiction: progress && mismatch(partition, progress.nextOffset, log ?? { low: 0n, high: 0n }),
       }
     })

@@ -6,6 +6,7 @@ import { mismatch } from '../kafka/alignment.ts'
 import { kafkaClient } from '../kafka/client.ts'
 import { decodeRecord } from '../kafka/messages.ts'
 import { readLog } from '../kafka/read-log.ts'
+import { readOffsets } from '../kafka/topics.ts'
 import { type Difference, replayVerifier, type Tally } from '../verify-replay.ts'
 import { progressLine } from './terminal.ts'
 import { runTool, UsageError } from './tool.ts'
@@ -59,8 +60,7 @@ await runTool({
       const progress = await progressOf(db).read(clusterId, topic)
       const contradictions: string[] = []
       let waiting = 0n
-      const stretches = (await admin.fetchTopicOffsets(topic)).map(({ partition, low, high }) => {
-        const ends = { low: BigInt(low), high: BigInt(high) }
+      const stretches = [...(await readOffsets(admin, topic))].map(([partition, ends]) => {
         const next = progress.get(partition) ?? ends.low
         const contradiction = mismatch(partition, next, ends)
         if (contradiction) contradictions.push(contradiction)

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { RequestDocument } from '../domain/document.ts'
 import type { kafkaClient } from '../kafka/client.ts'
+import { readOffsets } from '../kafka/topics.ts'
 import { untilAborted } from './until-aborted.ts'
 
 type KafkaClient = ReturnType<typeof kafkaClient>
@@ -18,7 +18,7 @@ export async function followReplies(kafka: KafkaClient, topic: string): Promise<
   const groupId = `demo-${randomUUID()}`
   const admin = kafka.admin()
   await admin.connect()
-  const ends = await patiently(() => admin.fetchTopicOffsets(topic))
+  const ends = await readOffsets(admin, topic)
 
   const consumer = kafka.consumer({ groupId, allowAutoTopicCreation: false, maxWaitTimeInMs: 50 })
   const assigned = Promise.withResolvers<void>()
@@ -34,7 +34,7 @@ export async function followReplies(kafka: KafkaClient, topic: string): Promise<
   })
   await assigned.promise
   // An assigned consumer looks up the end of the log only when it first fetches, which may be after the first reply.
-  for (const { partition, high } of ends) consumer.seek({ topic, partition, offset: high })
+  for (const [partition, { high }] of ends) consumer.seek({ topic, partition, offset: high.toString() })
 
   return {
     async to(requestId, signal) {
@@ -48,17 +48,4 @@ export async function followReplies(kafka: KafkaClient, topic: string): Promise<
       await admin.disconnect()
     },
   }
-}
-
-/** A partition made a moment ago may have no leader yet; kafkajs gives up on that at once. */
-async function patiently<T>(step: () => Promise<T>): Promise<T> {
-  for (let tries = 1; tries < 50; tries += 1) {
-    try {
-      return await step()
-    } catch (error) {
-      if (!(error as { retriable?: boolean }).retriable) throw error
-      await delay(100)
-    }
-  }
-  return step()
 }

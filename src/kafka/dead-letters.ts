@@ -4,6 +4,7 @@ import { isUuid, redriveId } from '../domain/ids.ts'
 import { DEAD_LETTER_HEADERS } from './messages.ts'
 import { type Addressed, isTooLarge, type Publisher, VALUE_BYTES } from './publish.ts'
 import { readLog } from './read-log.ts'
+import { readOffsets } from './topics.ts'
 
 /** A dead letter as its headers tell it. What is null, or a record that somebody else put there, does not tell it. */
 export interface DeadLetter {
@@ -43,11 +44,8 @@ export interface DeadLettersParts {
 /** The dead letters up to where their topic ends now. */
 export async function deadLettersOf({ kafka, admin, topic, group }: DeadLettersParts): Promise<DeadLetters> {
   if (!(await admin.listTopics()).includes(topic)) throw new Error(`Kafka has no topic ${topic}`)
-  const stretches = (await admin.fetchTopicOffsets(topic)).map(({ partition, low, high }) => ({
-    partition,
-    from: BigInt(low),
-    to: BigInt(high),
-  }))
+  const log = await readOffsets(admin, topic)
+  const stretches = [...log].map(([partition, { low, high }]) => ({ partition, from: low, to: high }))
   return {
     total: Number(stretches.reduce((sum, { from, to }) => sum + to - from, 0n)),
     read: (onRecords) =>

@@ -73,7 +73,7 @@ export async function readOffsets(admin: Admin, topic: string): Promise<LogOffse
       )
     } catch (error) {
       // kafkajs gives up at once where a leader is just being elected.
-      if (tries === 10 || !(error instanceof Error && 'retriable' in error && error.retriable)) throw error
+      if (tries === 50 || !(error instanceof Error && 'retriable' in error && error.retriable)) throw error
       await delay(100)
     }
   }
