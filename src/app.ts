@@ -210,8 +210,8 @@ async function startWorker(
   })
   const consumer = await startConsumer({
     kafka: kafkaClient(infrastructure.kafkaBrokers, CLIENT_ID, log, 'endless'),
-    readOffsets: () => readOffsets(admin, topic),
-    readCommitted: () => readCommitted(admin, group, topic),
+    readOffsets: () => within(ADMIN_TIMEOUT_MS, readOffsets(admin, topic)),
+    readCommitted: () => within(ADMIN_TIMEOUT_MS, readCommitted(admin, group, topic)),
     ...{ clusterId, topic, group, settle, progress, log, onStep, onCrash, signal },
   })
   opened.add(() => consumer.close())
@@ -268,3 +268,6 @@ async function reason(words: string, step: () => Promise<unknown>): Promise<stri
 
 /** What has not answered by then counts as away, for readiness and for the status of a request. */
 const CHECK_TIMEOUT_MS = 1_500
+
+/** How long the worker waits for Kafka to tell of offsets, before it asks again. */
+const ADMIN_TIMEOUT_MS = 15_000

@@ -113,6 +113,12 @@ function javaArgs(jars: string): string[] {
   return [`-Dlog4j2.configurationFile=${LOG4J}`, '-cp', join(jars, '*')]
 }
 
+/** 16 random bytes in base64url, as Kafka makes them itself: one that begins with `-` is an option to its tools. */
+export function newClusterId(): string {
+  const id = randomBytes(16).toString('base64url')
+  return id.startsWith('-') ? newClusterId() : id
+}
+
 type FormatOptions = { storage: string; dataDir: string; jars: string; port: number; signal: AbortSignal }
 
 /** Formats the storage beside its place and moves it there when complete. */
@@ -121,9 +127,8 @@ async function formatStorage({ storage, dataDir, jars, port, signal }: FormatOpt
   const properties = `${made}.properties`
   try {
     writeProperties(properties, brokerSettings(made, port, await freePort()))
-    const clusterId = randomBytes(16).toString('base64url')
     const tool = ['-XX:TieredStopAtLevel=1', ...javaArgs(jars), 'kafka.tools.StorageTool']
-    const { code, output } = await run('java', [...tool, 'format', '-t', clusterId, '-c', properties], {
+    const { code, output } = await run('java', [...tool, 'format', '-t', newClusterId(), '-c', properties], {
       signal,
     })
     if (code !== 0) {

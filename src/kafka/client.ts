@@ -1,6 +1,7 @@
 import { Kafka, logLevel } from 'kafkajs'
 import type { Logger } from '../logger.ts'
 import { registerCodecs } from './codecs.ts'
+import { mendConnections } from './connections.ts'
 import { mendListOffsets } from './list-offsets.ts'
 import { mendRecordBatches } from './record-batches.ts'
 import { mendRequestQueue } from './request-queue.ts'
@@ -21,6 +22,7 @@ export function kafkaClient(
   log: Logger,
   patience: Patience = 'asked',
 ): Kafka {
+  mendConnections()
   mendRequestQueue()
   mendListOffsets()
   mendRecordBatches()

@@ -121,8 +121,8 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
   const watching = watch({
     readOffsets,
     readProgress,
-    assigned: () => assigned ?? [],
-    isBusy: () => inHand > 0 || waits.size > 0 || rebalancing,
+    assigned: () => (rebalancing ? undefined : assigned),
+    isBusy: () => inHand > 0 || waits.size > 0,
     onTick: () => aligned.store(),
     onLook: aligned.sendBack,
     onStall: onCrash,

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { createRequire } from 'node:module'
+import { mend, partOfKafkajs } from './mend.ts'
 
 interface Broker {
   listOffsets(query: { isolationLevel?: number }): Promise<unknown>
@@ -7,21 +7,19 @@ interface Broker {
 
 const READ_UNCOMMITTED = 0
 const uncommitted = new AsyncLocalStorage<true>()
-const require = createRequire(import.meta.url)
-let mended = false
 
 /**
  * Lets `toLogEnd` ask kafkajs 2.2.4 for the real end of a log. Its admin client has no setting for that, and by itself
  * asks for the end of what a consumer may read: that stands before the first transaction which is still open.
  */
 export function mendListOffsets(): void {
-  if (mended || require('kafkajs/package.json').version !== '2.2.4') return
-  mended = true
-  const { prototype }: { prototype: Broker } = require('kafkajs/src/broker/index.js')
-  const list = prototype.listOffsets
-  prototype.listOffsets = function (this: Broker, query) {
-    return list.call(this, uncommitted.getStore() ? { ...query, isolationLevel: READ_UNCOMMITTED } : query)
-  }
+  mend('list offsets', () => {
+    const { prototype }: { prototype: Broker } = partOfKafkajs('broker/index.js')
+    const list = prototype.listOffsets
+    prototype.listOffsets = function (query) {
+      return list.call(this, uncommitted.getStore() ? { ...query, isolationLevel: READ_UNCOMMITTED } : query)
+    }
+  })
 }
 
 /** Runs a step whose offsets reach to the real end of the log, past open transactions. */

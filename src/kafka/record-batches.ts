@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import { crc32 } from 'node:zlib'
 import type { IHeaders, KafkaMessage } from 'kafkajs'
 import { decompress, MAX_DECOMPRESSED_BYTES } from './codecs.ts'
+import { mend } from './mend.ts'
 
 export interface UndecodableBatch {
   baseOffset: string
@@ -12,7 +13,6 @@ export interface UndecodableBatch {
 
 const require = createRequire(import.meta.url)
 const undecodable = new WeakMap<KafkaMessage, UndecodableBatch>()
-let mended = false
 
 /** What stands for a batch that nobody can read: its last offset, and as value all of its bytes. */
 export function undecodableBatch(record: KafkaMessage): UndecodableBatch | undefined {
@@ -25,8 +25,10 @@ export function undecodableBatch(record: KafkaMessage): UndecodableBatch | undef
  * headers; and takes a header called `constructor` for a second of that name.
  */
 export function mendRecordBatches(): void {
-  if (mended || require('kafkajs/package.json').version !== '2.2.4') return
-  mended = true
+  mend('record batches', replaceDecoder)
+}
+
+function replaceDecoder() {
   const file = require.resolve('kafkajs/src/protocol/requests/fetch/v4/decodeMessages.js')
   require(file)
   require.cache[file]!.exports = async (decoder: FetchDecoder) => {

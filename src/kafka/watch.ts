@@ -4,7 +4,8 @@ import type { LogOffsets } from './topics.ts'
 export interface WatchParts {
   readOffsets: () => Promise<LogOffsets>
   readProgress: () => Promise<Map<number, bigint>>
-  assigned: () => readonly number[]
+  /** The partitions that it consumes; undefined while it is not a member of its group. */
+  assigned: () => readonly number[] | undefined
   /** Whether a chunk is in hand, or something waits on purpose. */
   isBusy: () => boolean
   onTick: () => Promise<void>
@@ -14,15 +15,19 @@ export interface WatchParts {
   intervalMs?: number
   /** After this long with records to settle and no sign of life, the consumer counts as dead. */
   stallMs?: number
+  /** After this long outside its group while Kafka answers, too. */
+  joinMs?: number
 }
 
 /** Looks from outside at whether a consumer does its job: that nothing is missing from its log, and that it moves. */
 export function watch(parts: WatchParts) {
   const { readOffsets, readProgress, assigned, isBusy, onTick, onLook, onStall } = parts
-  const { intervalMs = 2_000, stallMs = 60_000 } = parts
+  const { intervalMs = 2_000, stallMs = 60_000, joinMs = 120_000 } = parts
   let mismatches: string[] = []
   /** When each partition last moved, or had no reason to. */
   let lastActive = new Map<number, number>()
+  /** When it was first seen outside its group. */
+  let outsideSince: number | undefined
   let stopped = false
   let looking = false
 
@@ -34,7 +39,11 @@ export function watch(parts: WatchParts) {
     const found: string[] = []
     const sound: { partition: number; settled: bigint; high: bigint }[] = []
     const active = new Map<number, number>()
-    for (const partition of assigned()) {
+    const partitions = assigned()
+    outsideSince = partitions ? undefined : (outsideSince ?? now)
+    if (outsideSince !== undefined && now - outsideSince > joinMs && !stopped)
+      onStall(new Error(`The consumer stands still: it has not come into its group for ${joinMs} ms`))
+    for (const partition of partitions ?? []) {
       const log = offsets.get(partition)
       if (!log) continue
       const known = progress.get(partition)
@@ -63,6 +72,7 @@ export function watch(parts: WatchParts) {
     look()
       .catch(() => {
         lastActive = new Map() // what is away says so elsewhere, and nobody stands still for it
+        outsideSince = undefined
       })
       .finally(() => {
         looking = false

@@ -8,10 +8,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Kafka, logLevel } from 'kafkajs'
 import pg from 'pg'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { newClusterId } from '../../src/embedded/kafka.ts'
 import { type PairOptions, startPair } from '../../src/embedded/pair.ts'
 import { freePort } from '../../src/embedded/ports.ts'
 import { StartFailure } from '../../src/embedded/start-failure.ts'
 import { temporaryFolder } from './temporary-folder.ts'
+
+test('the id of a new cluster is never taken for an option', () => {
+  const ids = Array.from({ length: 2_000 }, () => newClusterId())
+  expect(ids.filter((id) => !/^[A-Za-z0-9_][A-Za-z0-9_-]{21}$/.test(id))).toEqual([])
+})
 
 describe('the embedded pair', () => {
   test('what it holds survives kill -9 of us, then stop and start, then kill -9 of each server', async () => {

@@ -36,6 +36,7 @@ async function isReady(): Promise<void> {
 /** Waits for the outcome of a 202, which must be `created`. */
 async function isCreated(accepted: Answer): Promise<void> {
   const body = await until('an outcome', async () => {
+    expect(service.crashes).toEqual([])
     const answer = await read(accepted)
     return answer.status === 200 && answer.body.state !== 'pending' && answer.body
   })

@@ -53,6 +53,14 @@ test('where nothing was ever settled, all records that are there wait', async ()
   expect(alarms[0]!.message).toContain('8 records of partition 0 wait')
 })
 
+test('a consumer that does not come into its group is told of, once it had time enough', async () => {
+  const began = performance.now()
+  const { alarms } = watching({ assigned: () => undefined, joinMs: 2 * STALL_MS })
+  await until('an alarm', () => alarms.length > 0)
+  expect(performance.now() - began).toBeGreaterThan(2 * STALL_MS)
+  expect(alarms[0]!.message).toBe('The consumer stands still: it has not come into its group for 200 ms')
+})
+
 const QUIET: [string, Partial<WatchParts>][] = [
   ['everything is settled', { readProgress: async () => new Map([[0, 10n]]) }],
   [
@@ -65,6 +73,10 @@ const QUIET: [string, Partial<WatchParts>][] = [
   [
     'records are missing from its log, which has its own reason',
     { readProgress: async () => new Map([[0, 1n]]) },
+  ],
+  [
+    'it is outside its group because Kafka is away',
+    { assigned: () => undefined, joinMs: 0, readOffsets: async () => Promise.reject(new Error('away')) },
   ],
   ['Kafka is away', { readOffsets: async () => Promise.reject(new Error('away')) }],
   ['PostgreSQL is away', { readProgress: async () => Promise.reject(new Error('away')) }],
