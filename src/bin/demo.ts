@@ -4,6 +4,7 @@ import { parseArgs, styleText } from 'node:util'
 import { parseConfig } from '../config.ts'
 import { describePass, isAsExpected, outcomeTable, progressLine, verdict } from '../demo/report.ts'
 import { DemoError, type Progress, type Registration, runDemo } from '../demo/run-demo.ts'
+import { runningPair } from '../embedded/running.ts'
 
 const HELP = `Registers 30 real workflows with a running service, through its three doors at once, and then all of them
 again through each. Start the service in another terminal first: npm start
@@ -11,7 +12,7 @@ again through each. Start the service in another terminal first: npm start
   npm run demo -- [--url URL] [--brokers HOST:PORT,…] [--fresh]
 
   --url      where the service answers (default: http://127.0.0.1:$PORT, or port 8080)
-  --brokers  its Kafka (default: $KAFKA_BROKERS, or 127.0.0.1:$EMBEDDED_KAFKA_PORT, or port 9092)
+  --brokers  its Kafka (default: $KAFKA_BROKERS, or that of the service in $DATA_DIR, or port 9092)
   --fresh    names that nobody has registered before
   --help     this text
 
@@ -96,11 +97,15 @@ function readSettings() {
         help: { type: 'boolean', short: 'h', default: false },
       },
     })
-    const { PORT, EMBEDDED_KAFKA_PORT, REQUEST_TOPIC, REPLY_TOPIC, KAFKA_BROKERS } = process.env
-    const { http, embedded, topics } = parseConfig({ PORT, EMBEDDED_KAFKA_PORT, REQUEST_TOPIC, REPLY_TOPIC })
+    const { PORT, DATA_DIR, EMBEDDED_KAFKA_PORT, REQUEST_TOPIC, REPLY_TOPIC, KAFKA_BROKERS } = process.env
+    const { http, embedded, topics } = parseConfig({
+      ...{ PORT, DATA_DIR, EMBEDDED_KAFKA_PORT, REQUEST_TOPIC, REPLY_TOPIC },
+    })
+    const pair = runningPair(embedded.dataDir)
     const url = values.url ?? `http://127.0.0.1:${http.port}`
     if (!/^https?:$/.test(URL.parse(url)?.protocol ?? '')) throw new Error('--url must be an http(s) URL')
-    const brokers = values.brokers || KAFKA_BROKERS || `127.0.0.1:${embedded.kafkaPort}`
+    const brokers =
+      values.brokers || KAFKA_BROKERS || pair?.brokers.join(',') || `127.0.0.1:${embedded.kafkaPort}`
     return {
       ...{ topics, fresh: values.fresh, help: values.help },
       url: url.replace(/\/+$/, ''),

@@ -90,6 +90,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
   let assigned: readonly number[] | undefined
   let rebalancing = false
   let inHand = 0
+  let closing = false
   const { GROUP_JOIN, CRASH, END_BATCH_PROCESS, REBALANCING } = consumer.events
 
   const firstJoin = new Promise((resolve) => consumer.on(GROUP_JOIN, resolve))
@@ -107,7 +108,9 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     const isFirst = assigned === undefined // a group that nobody was in yet is often not there at once
     log[isFirst ? 'debug' : 'warn']({ err: error }, 'the consumer starts again')
     assigned = undefined
-    if (!restart) onCrash(error)
+    if (restart) return
+    if (!PASSING.has(causeOf(error).name)) return onCrash(error)
+    setTimeout(() => closing || run().catch(onCrash), RESTART_MS)
   })
   consumer.on(END_BATCH_PROCESS, async ({ payload: { partition, batchSize, firstOffset, lastOffset } }) => {
     watching.active(partition)
@@ -130,7 +133,8 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
 
   await consumer.connect()
   await consumer.subscribe({ topics: [topic], fromBeginning: true })
-  await consumer.run({ eachBatchAutoResolve: false, eachBatch: settleBatch })
+  const run = () => consumer.run({ eachBatchAutoResolve: false, eachBatch: settleBatch })
+  await run()
   await Promise.race([
     firstJoin,
     delay(JOIN_WAIT_MS, undefined, { ref: false, ...(signal && { signal }) }).catch(() => {}),
@@ -193,11 +197,25 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     },
     async close() {
       watching.stop()
+      closing = true
       for (const { timer } of waits.values()) clearTimeout(timer)
       // Without Kafka there is nothing to take leave of, and the client would go on trying.
       await within(CLOSE_MS, consumer.disconnect()).catch(() => {})
     },
   }
+}
+
+/** What kafkajs ends for and does not start again, though a broker has only broken off or was slow. */
+const PASSING: ReadonlySet<string> = new Set([
+  'KafkaJSGroupCoordinatorNotFound',
+  'KafkaJSLockTimeout',
+  'KafkaJSTimeout',
+])
+
+const RESTART_MS = 200
+
+function causeOf(error: Error): Error {
+  return error.cause instanceof Error ? causeOf(error.cause) : error
 }
 
 interface Wait {

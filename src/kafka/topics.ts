@@ -23,13 +23,13 @@ export async function ensureTopics(admin: Admin, names: TopicNames): Promise<str
   ]
   const present = new Set(await admin.listTopics())
   const missing = wanted.filter(({ topic }) => !present.has(topic))
-  if (missing.length === 0) return []
   // Not `waitForLeaders`: it throws when a broker has not yet heard of the topic that another one has just made.
-  await admin.createTopics({
-    topics: missing.map((topic) => ({ replicationFactor: -1, ...topic })),
-    waitForLeaders: false,
-  })
-  for (const { topic } of missing) await hasLeaders(admin, topic)
+  if (missing.length > 0)
+    await admin.createTopics({
+      topics: missing.map((topic) => ({ replicationFactor: -1, ...topic })),
+      waitForLeaders: false,
+    })
+  for (const { topic } of wanted) await hasLeaders(admin, topic) // another process may be making them
   return missing.map(({ topic }) => topic)
 }
 
@@ -40,10 +40,13 @@ async function hasLeaders(admin: Admin, topic: string): Promise<void> {
     const found = await admin.fetchTopicMetadata({ topics: [topic] }).catch((error) => {
       if (Date.now() > deadline) throw error
     })
-    if (found?.topics[0]?.partitions.every(({ leader }) => leader >= 0)) return
+    if (found?.topics[0]?.partitions.every(({ leader }) => leader >= 0)) break
     if (Date.now() > deadline) throw new Error(`The topic ${topic} has no leaders`)
     await delay(50)
   }
+  // A leader that is named may not know of it yet. Of a send to several partitions of which one is refused, kafkajs
+  // sends all again, and those of the others are there twice.
+  await readOffsets(admin, topic)
 }
 
 /** How long a topic keeps its records, in ms; -1 for ever. Undefined when the brokers won't say. */
