@@ -29,6 +29,12 @@ module.exports = {
       { path: 'node_modules/(pg|drizzle-orm)/' },
       'Only the database side sees pg and Drizzle',
     ),
+    from('^src/client', { path: '^src/(?!client)' }, 'The client imports nothing of ours but itself'),
+    from(
+      '^src/client',
+      { path: 'node_modules|^node:', pathNot: 'node_modules/openapi-fetch' },
+      'The client needs openapi-fetch only',
+    ),
     from('^src', { path: '^test' }, 'The product does not import its tests'),
     { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
     { name: 'not-to-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },

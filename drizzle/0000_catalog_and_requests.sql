@@ -55,4 +55,5 @@ CREATE TABLE "workflow" (
 	CONSTRAINT "uq_workflow_created_by_request" UNIQUE("created_by_request")
 );
 --> statement-breakpoint
-CREATE INDEX "ix_registration_request_completed_at" ON "registration_request" USING btree ("completed_at");
+CREATE INDEX "ix_registration_request_completed_at" ON "registration_request" USING btree ("completed_at","request_id");--> statement-breakpoint
+CREATE INDEX "ix_registration_request_rare_outcome" ON "registration_request" USING btree ("outcome","completed_at","request_id") WHERE "registration_request"."outcome" in ('rejected', 'failed');

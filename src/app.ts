@@ -2,19 +2,27 @@ import type { FastifyPluginAsync } from 'fastify'
 import type { Admin } from 'kafkajs'
 import { type CloseStack, closeStack } from './close-stack.ts'
 import type { Config, Infrastructure } from './config.ts'
-import { catalog } from './db/catalog.ts'
+import { catalog, catalogChanges } from './db/catalog.ts'
 import { throwingFaults } from './db/faults.ts'
 import { isMigrated, migrate } from './db/migrate.ts'
 import { type Db, openDb } from './db/open.ts'
+import { outlooks } from './db/outlook.ts'
 import { progressOf } from './db/progress.ts'
 import { purgeOf } from './db/purge.ts'
 import { registrations } from './db/registrations.ts'
 import { dbFailure } from './db/sqlstate.ts'
 import { logTag } from './domain/accepted-at.ts'
+import { Fault } from './domain/fault.ts'
+import { CHUNK_LIMITS } from './domain/limits.ts'
 import { type MakeProblem, problemsAt } from './domain/problem.ts'
-import type { Registered, ValidRequest } from './domain/request.ts'
+import type { Registered, Settled, ValidRequest } from './domain/request.ts'
+import { foreseeWith } from './dry-run.ts'
 import { gather } from './gather.ts'
+import { batchRoutes } from './http/batch.ts'
+import { catalogRoutes } from './http/catalog.ts'
+import { descriptionRoutes } from './http/description.ts'
 import { type Check, healthRoutes } from './http/health.ts'
+import { requestListRoutes } from './http/request-list.ts'
 import { buildServer } from './http/server.ts'
 import { workflowRequestRoutes } from './http/workflow-requests.ts'
 import { workflowRoutes } from './http/workflows.ts'
@@ -26,10 +34,11 @@ import { openPublisher, type Publisher } from './kafka/publish.ts'
 import { type Step, settleWith } from './kafka/settle.ts'
 import { ensureTopics, readCommitted, readOffsets, retentionOf } from './kafka/topics.ts'
 import type { Logger } from './logger.ts'
+import { outcomeWaiters } from './outcome-waiters.ts'
 import { registerWith } from './register.ts'
 import { retentionComplaint, startRetention } from './retention.ts'
 import { readStatusWith } from './status.ts'
-import { within } from './within.ts'
+import { TimeLimitExceeded, within } from './within.ts'
 
 export type Role = 'ingress' | 'worker'
 
@@ -140,7 +149,8 @@ type Reads = ReturnType<typeof readsOf>
 /** Reads that no outcome depends on. */
 function readsOf(db: Db) {
   return {
-    ...throwingFaults(catalog(db)),
+    catalog: throwingFaults(catalog(db)),
+    outlook: throwingFaults(outlooks(db)),
     status: throwingFaults(registrations(db)),
     progress: throwingFaults(progressOf(db)),
   }
@@ -150,14 +160,28 @@ function readsOf(db: Db) {
 function ingressRoutes(shared: Shared, reads: Reads): FastifyPluginAsync[] {
   const { config, clusterId, admin, publisher, makeProblem, pool } = shared
   const topic = config.topics.requests
-  const register = registerWith({ ...registrations(pool('writes', 4)), failureOf: dbFailure })
+  const writes = pool('writes', 4)
+  const lists = readsOf(pool('lists', 2)) // what may take long holds up nothing else
+  const register = registerWith({ ...registrations(writes), failureOf: dbFailure })
   const registerTogether = gather<{ request: ValidRequest; bytes: number }, Registered>({
     run: (calls) => register(calls.map(({ request }) => request)),
     sizeOf: ({ bytes }) => bytes,
-    maxItems: 500,
-    maxSize: 4 * 1024 * 1024,
+    maxItems: CHUNK_LIMITS.requests,
+    maxSize: CHUNK_LIMITS.bytes,
     maxInFlight: 2,
   })
+  const readStoredTogether = gather<string, Settled | undefined>({
+    run: async (ids) => {
+      const stored = await reads.status.read(ids)
+      return ids.map((id) => stored.get(id))
+    },
+    ...{ sizeOf: () => 0, maxItems: 500, maxSize: 0, maxInFlight: 2 },
+  })
+  const registerBatch = gather<readonly ValidRequest[], Registered[]>({
+    run: (batches) => Promise.all(batches.map((requests) => register(requests))),
+    ...{ sizeOf: () => 0, maxItems: 1, maxSize: 0, maxInFlight: 2 }, // each alone, and beside the single ones
+  })
+  const foresee = foreseeWith({ look: reads.outlook.look, read: reads.status.read })
   const readLogTogether = gather({
     run: async (callers: null[]) => {
       const log = await within(
@@ -168,27 +192,43 @@ function ingressRoutes(shared: Shared, reads: Reads): FastifyPluginAsync[] {
     },
     ...{ sizeOf: () => 0, maxItems: Number.POSITIVE_INFINITY, maxSize: 0, maxInFlight: 1 },
   })
+  const readStatus = readStatusWith({
+    read: readStoredTogether,
+    readProgress: reads.progress.read,
+    readPartition: reads.progress.readOne,
+    readLogs: reads.progress.readLogs,
+    readLog: () => readLogTogether(null),
+    clusterId,
+    topic,
+  })
   return [
+    descriptionRoutes({ problemBaseUrl: config.problemBaseUrl, makeProblem }),
     workflowRoutes({
       register: (request, bytes) => registerTogether({ request, bytes }),
-      workflowById: reads.byId,
+      foresee,
+      workflowById: reads.catalog.byId,
+      makeProblem,
+    }),
+    batchRoutes({ register: registerBatch, foresee, workflowsByIds: reads.catalog.byIds, makeProblem }),
+    catalogRoutes({
+      catalog: { ...lists.catalog, byId: reads.catalog.byId, byVersion: reads.catalog.byVersion },
+      change: throwingFaults(catalogChanges(writes)).change,
       makeProblem,
     }),
     workflowRequestRoutes({
+      foresee,
       publish: ({ workflow, ...request }, body) =>
         publisher.send(topic, requestMessage({ ...request, workflowName: workflow.workflow_name, body })),
-      readStatus: readStatusWith({
+      readStatus: (requestId, at) => promptly(readStatus(requestId, at)),
+      waiters: outcomeWaiters({
         read: reads.status.read,
-        readProgress: reads.progress.read,
-        readPartition: reads.progress.readOne,
-        readLogs: reads.progress.readLogs,
-        readLog: () => readLogTogether(null),
-        clusterId,
-        topic,
+        readProgress: () => reads.progress.read(clusterId, topic),
       }),
       logTag: logTag(clusterId, topic),
+      workflowById: (workflowId) => promptly(reads.catalog.byId(workflowId)),
       makeProblem,
     }),
+    requestListRoutes({ list: lists.status.list, makeProblem }),
   ]
 }
 
@@ -265,6 +305,18 @@ async function reason(words: string, step: () => Promise<unknown>): Promise<stri
     () => [words],
   )
 }
+
+/** A read that somebody waits for: one that takes too long counts as an outage. It goes on, unheard. */
+async function promptly<T>(read: Promise<T>): Promise<T> {
+  try {
+    return await within(READ_TIMEOUT_MS, read)
+  } catch (error) {
+    throw error instanceof TimeLimitExceeded ? new Fault('outage', { code: 'ETIMEDOUT' }, error) : error
+  }
+}
+
+/** Less than a process that is told to stop has left. */
+const READ_TIMEOUT_MS = 3_000
 
 /** What has not answered by then counts as away, for readiness and for the status of a request. */
 const CHECK_TIMEOUT_MS = 1_500

@@ -5,6 +5,13 @@ export interface GatherOptions<Item, Answer> {
   maxItems: number
   maxSize: number
   maxInFlight: number
+  /** Whether nobody waits for it any more: then it is dropped instead of begun. */
+  isExpired?: (item: Item) => boolean
+}
+
+/** A call was dropped before it was begun. */
+export class Expired extends Error {
+  override readonly name = 'Expired'
 }
 
 /**
@@ -12,7 +19,7 @@ export interface GatherOptions<Item, Answer> {
  * under way, go together. A call that is alone goes at once. A batch that fails, fails each of its calls.
  */
 export function gather<Item, Answer>(options: GatherOptions<Item, Answer>): (item: Item) => Promise<Answer> {
-  const { run, sizeOf, maxItems, maxSize, maxInFlight } = options
+  const { run, sizeOf, maxItems, maxSize, maxInFlight, isExpired = () => false } = options
   const waiting: { item: Item; resolve: (answer: Answer) => void; reject: (error: unknown) => void }[] = []
   let inFlight = 0
   let scheduled = false
@@ -26,7 +33,12 @@ export function gather<Item, Answer>(options: GatherOptions<Item, Answer>): (ite
     })
   }
 
+  function dropExpired() {
+    while (waiting.length > 0 && isExpired(waiting[0]!.item)) waiting.shift()!.reject(new Expired())
+  }
+
   function flush() {
+    dropExpired()
     while (waiting.length > 0 && inFlight < maxInFlight) {
       let size = 0
       const end = waiting.findIndex((call, index) => {
@@ -53,6 +65,7 @@ export function gather<Item, Answer>(options: GatherOptions<Item, Answer>): (ite
 
   return (item) =>
     new Promise((resolve, reject) => {
+      dropExpired()
       waiting.push({ item, resolve, reject })
       schedule()
     })

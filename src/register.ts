@@ -3,7 +3,7 @@ import { classify, type Failure, type FailureClass } from './domain/classify.ts'
 import { Fault } from './domain/fault.ts'
 import type { LogProgress } from './domain/progress.ts'
 import {
-  ID_REUSED,
+  idReused,
   KEY_REUSED,
   type Lost,
   nameOf,
@@ -49,7 +49,8 @@ export function registerWith(store: Store): Register {
     return requests.map((request) => {
       const settled = known.get(request.requestId)
       if (!settled) throw new Fault('outage', { code: 'OUTCOME_MISSING' })
-      if (settled.fingerprint !== request.fingerprint) return idReused(request, settled)
+      if (settled.fingerprint !== request.fingerprint)
+        return idReused({ ...request, ...nameOf(request) }, settled)
       return { ...settled, replayed: !stored.delete(request.requestId) }
     })
   }
@@ -177,26 +178,5 @@ function lostBy(refusal: Refusal): Lost {
     case 'held-lock':
     case 'interrupted':
       throw faultOf(refusal)
-  }
-}
-
-/**
- * The answer to a request that took the id of `first`, whose outcome stays; this one is not stored. It is decided when
- * both are there, so that it is the same each time.
- */
-function idReused(request: RegistrationRequest, first: Settled): Registered {
-  return {
-    requestId: request.requestId,
-    fingerprint: request.fingerprint,
-    outcome: 'rejected',
-    rejection: ID_REUSED,
-    failure: null,
-    ...nameOf(request),
-    entry: null,
-    identical: false,
-    acceptedAt: request.acceptedAt,
-    completedAt: new Date(Math.max(request.acceptedAt.getTime(), first.completedAt.getTime())),
-    purged: false,
-    replayed: false,
   }
 }

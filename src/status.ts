@@ -13,7 +13,7 @@ export type Status =
   | { kind: 'unknown' | 'unclear' }
 
 export interface StatusParts {
-  read(requestIds: readonly string[]): Promise<Map<string, Settled>>
+  read(requestId: string): Promise<Settled | undefined>
   readProgress(clusterId: string, topic: string): Promise<Map<number, bigint>>
   /** One partition; `resetAt`: when it was last said to be made anew. Undefined when it was never settled. */
   readPartition(log: Log): Promise<{ nextOffset: bigint; resetAt: Date | null } | undefined>
@@ -51,7 +51,7 @@ export function readStatusWith({
   }
 
   async function find(requestId: string): Promise<Status | undefined> {
-    const settled = (await read([requestId])).get(requestId)
+    const settled = await read(requestId)
     return settled && { kind: 'settled', settled }
   }
 

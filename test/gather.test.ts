@@ -1,12 +1,16 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { gather } from '../src/gather.ts'
+import { Expired, type GatherOptions, gather } from '../src/gather.ts'
 import { runs } from './support/seeded.ts'
 import { until } from './support/until.ts'
 
 /** A gatherer whose batches end when the test says so. */
-function gatherer(options: { maxItems?: number; maxSize?: number; maxInFlight?: number } = {}) {
+function gatherer(
+  options: Partial<
+    Pick<GatherOptions<number, string>, 'maxItems' | 'maxSize' | 'maxInFlight' | 'isExpired'>
+  > = {},
+) {
   const batches: { items: number[]; answer(): void; fail(error: unknown): void }[] = []
   const call = gather<number, string>({
     run: (items) => {
@@ -50,6 +54,22 @@ test('calls that come while a batch is under way go together after it', async ()
   batches[1]!.answer()
   expect(await Promise.all(later)).toEqual(['answer 2', 'answer 3'])
   expect(gathered()).toEqual([[1], [2, 3]])
+})
+
+test('a call that nobody waits for any more is dropped, also while batches hang', async () => {
+  const expired = new Set<number>()
+  const { call, batches, gathered } = gatherer({ isExpired: (item) => expired.has(item) })
+  void call(1)
+  await until('a batch that hangs', () => batches.length === 1)
+  const dropped = [call(2), call(3)].map((one) => expect(one).rejects.toThrow(Expired))
+  expired.add(2).add(3)
+  const kept = call(4) // the next one sweeps
+  await Promise.all(dropped)
+  batches[0]!.answer()
+  await until('the second batch', () => batches.length === 2)
+  batches[1]!.answer()
+  expect(await kept).toBe('answer 4')
+  expect(gathered()).toEqual([[1], [4]])
 })
 
 test('no more batches are under way than may be', async () => {

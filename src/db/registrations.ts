@@ -8,6 +8,22 @@ import { KEY_REUSED, nameOf } from '../domain/request.ts'
 import type { Db } from './open.ts'
 import { moveProgress } from './progress.ts'
 
+/** Where a request stands among those that ended. Two that ended in the same millisecond stand by their ids. */
+export interface EndedPosition {
+  completedAt: Date
+  requestId: string
+}
+
+/** Which of the requests that ended to list. */
+export interface EndedPage {
+  outcome: Outcome | undefined
+  /** Those that ended then or later. */
+  since: Date | undefined
+  /** Those that stand before this one. */
+  before: EndedPosition | undefined
+  limit: number
+}
+
 /** Everything that `register` asks of PostgreSQL. Each call is one statement, and so one transaction. */
 export function registrations(db: Db) {
   return {
@@ -52,6 +68,12 @@ export function registrations(db: Db) {
     async read(requestIds: readonly string[]): Promise<Map<string, Settled>> {
       const { rows } = await db.execute<StoredRow>(readSql(requestIds))
       return new Map(rows.map((row) => [row.request_id, settledOf(row)]))
+    },
+
+    /** What is stored of the requests that ended last, the newest first. */
+    async list(page: EndedPage): Promise<Settled[]> {
+      const { rows } = await db.execute<StoredRow>(listSql(page))
+      return rows.map(settledOf)
     },
   }
 }
@@ -198,26 +220,51 @@ interface StoredRow extends Record<string, unknown> {
   identical: boolean | null
 }
 
-/** A request whose status row is gone is still known by the workflow that it made. Times come as ms since 1970. */
+/** A request whose status row is gone is still known by the workflow that it made. */
 function readSql(requestIds: readonly string[]) {
-  const ms = (column: string) => sql.raw(`(extract(epoch from ${column}) * 1000)::float8`)
   return sql`
-    select id as request_id, r.outcome, encode(coalesce(r.fingerprint, mine.request_fingerprint), 'hex') as fingerprint,
-      r.reason, r.errors, r.failure, coalesce(r.workflow_name, mine.workflow_name) as workflow_name,
-      coalesce(r.version, mine.version) as version,
-      ${ms('coalesce(r.accepted_at, mine.created_at)')} as accepted_at,
-      ${ms('coalesce(r.completed_at, mine.created_at)')} as completed_at,
-      coalesce(mine.workflow_id, holder.workflow_id) as workflow_id,
-      coalesce(mine.content_hash, holder.content_hash) as content_hash,
-      ${ms('coalesce(mine.created_at, holder.created_at)')} as created_at,
-      holder.request_fingerprint = r.fingerprint as identical
+    select id as request_id, ${storedColumns}
     from unnest(${sql.param(requestIds)}::uuid[]) as id
     left join registration_request r on r.request_id = id
     left join workflow mine on mine.created_by_request = id
-    left join workflow holder on r.outcome = 'conflict'
-      and holder.workflow_name = r.workflow_name and holder.version = r.version
+    left join workflow holder on ${isHolder}
     where r.request_id is not null or mine.workflow_id is not null`
 }
+
+function listSql({ outcome, since, before, limit }: EndedPage) {
+  const instant = (date: Date) => sql`to_timestamp(${date.getTime()}::float8 / 1000)`
+  const conditions = [
+    outcome && sql`outcome = ${outcome}::outcome`,
+    since && sql`completed_at >= ${instant(since)}`,
+    before && sql`(completed_at, request_id) < (${instant(before.completedAt)}, ${before.requestId}::uuid)`,
+  ].filter((condition) => condition !== undefined)
+  return sql`
+    select r.request_id, ${storedColumns}
+    from (
+      select * from registration_request where ${sql.join([sql`true`, ...conditions], sql` and `)}
+      order by completed_at desc, request_id desc limit ${limit}
+    ) r
+    left join workflow mine on mine.created_by_request = r.request_id
+    left join workflow holder on ${isHolder}
+    order by r.completed_at desc, r.request_id desc`
+}
+
+const ms = (column: string) => `(extract(epoch from ${column}) * 1000)::float8`
+
+/** Of a status row `r`, the workflow that its request made, and the one that was in its way. Times come as ms since 1970. */
+const storedColumns = sql.raw(`
+  r.outcome, encode(coalesce(r.fingerprint, mine.request_fingerprint), 'hex') as fingerprint, r.reason, r.errors,
+  r.failure, coalesce(r.workflow_name, mine.workflow_name) as workflow_name,
+  coalesce(r.version, mine.version) as version, ${ms('coalesce(r.accepted_at, mine.created_at)')} as accepted_at,
+  ${ms('coalesce(r.completed_at, mine.created_at)')} as completed_at,
+  coalesce(mine.workflow_id, holder.workflow_id) as workflow_id,
+  coalesce(mine.content_hash, holder.content_hash) as content_hash,
+  ${ms('coalesce(mine.created_at, holder.created_at)')} as created_at,
+  holder.request_fingerprint = r.fingerprint as identical`)
+
+const isHolder = sql.raw(
+  `r.outcome = 'conflict' and holder.workflow_name = r.workflow_name and holder.version = r.version`,
+)
 
 function settledOf(row: StoredRow): Settled {
   return {

@@ -86,7 +86,11 @@ export const registrationRequest = pgTable(
   (table) => [
     primaryKey({ name: UNIQUE_KEYS.requestId, columns: [table.request_id] }),
     unique(UNIQUE_KEYS.idempotencyKey).on(table.idempotency_key),
-    index('ix_registration_request_completed_at').on(table.completed_at),
+    index('ix_registration_request_completed_at').on(table.completed_at, table.request_id),
+    // For lists of what is rare; a list of anything else walks along the index above.
+    index('ix_registration_request_rare_outcome')
+      .on(table.outcome, table.completed_at, table.request_id)
+      .where(sql`${table.outcome} in ('rejected', 'failed')`),
   ],
 )
 

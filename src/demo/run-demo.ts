@@ -1,15 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import pino from 'pino'
+import type { CreateWorkflow } from '../client/index.ts'
 import { closeStack } from '../close-stack.ts'
 import { kafkaClient } from '../kafka/client.ts'
 import { openPublisher } from '../kafka/publish.ts'
-import { type DemoRequest, type Door, queueDoor, syncDoor, topicDoor } from './doors.ts'
+import { type DemoRequest, type Door, demoClient, queueDoor, syncDoor, topicDoor } from './doors.ts'
 import { followReplies } from './replies.ts'
 import { alreadyThere, type PassTally, type Sent, tallyPass } from './tally.ts'
 
 /** A registration as a caller would send it. */
-export type Registration = Record<string, unknown> & { workflow_name: string; version: string }
+export type Registration = CreateWorkflow
 
 export interface DemoParts {
   url: string
@@ -91,7 +92,8 @@ export async function runDemo(parts: DemoParts): Promise<PassTally[]> {
     opened.add(() => publisher.close())
     const replies = await followReplies(kafka, topics.replies)
     opened.add(() => replies.close())
-    return [syncDoor(url), queueDoor(url), topicDoor(topics.requests, publisher, replies)]
+    const registrar = demoClient(url)
+    return [syncDoor(registrar), queueDoor(registrar), topicDoor(topics.requests, publisher, replies)]
   }
 
   async function runPass(
@@ -155,6 +157,6 @@ function requestFor(record: Registration, prefix: string): DemoRequest {
     id: randomUUID(),
     workflowName,
     workflow: `${workflowName} ${record.version}`,
-    body: JSON.stringify({ ...record, workflow_name: workflowName }),
+    body: { ...record, workflow_name: workflowName },
   }
 }

@@ -10,64 +10,74 @@ export interface Rejection {
   errors: readonly FieldError[]
 }
 
-/**
- * What the bytes of a create request ask for.
- *
- * `invalid` is JSON that breaks the schema or a limit, with the name and version where they can be read.
- * `unreadable` is not JSON at all.
- */
-export type Body =
-  | { kind: 'valid'; workflow: NewWorkflow; fingerprint: string }
-  | {
-      kind: 'invalid' | 'unreadable'
-      rejection: Rejection
-      workflowName: string | null
-      version: string | null
-      fingerprint: string
-    }
+/** A create request that breaks the schema or a limit, with its name and version where they can be read. */
+interface Refused {
+  rejection: Rejection
+  workflowName: string | null
+  version: string | null
+}
 
-const utf8 = new TextDecoder('utf-8', { fatal: true })
+type Valid = { kind: 'valid'; workflow: NewWorkflow; fingerprint: string }
+
+/** What the bytes of a create request ask for. `invalid` is JSON at least, `unreadable` is not. */
+export type Body = Valid | ({ kind: 'invalid' | 'unreadable'; fingerprint: string } & Refused)
+
+/** What one item of a bulk request asks for; `bytes` is the size of its compact JSON. */
+export type Item = (Valid & { bytes: number }) | ({ kind: 'invalid' } & Refused)
 
 /** Reads a create request, the same at every door. Never throws. The caller keeps its hands off `bytes`. */
 export function readBody(bytes: Uint8Array): Body {
+  const fingerprint = () => fingerprintOfBytes(bytes)
   if (bytes.byteLength > LIMITS.bytes)
-    return refused('invalid', bytes, {
-      reason: 'payload-too-large',
-      errors: [{ pointer: '', detail: `is larger than ${LIMITS.bytes} bytes` }],
-    })
-  if (bytes.byteLength === 0) return refused('unreadable', bytes, invalid('is empty'))
-  let value: unknown
-  try {
-    value = JSON.parse(utf8.decode(bytes))
-  } catch {
-    return refused('unreadable', bytes, invalid('is not JSON in UTF-8'))
-  }
-  const limits = limitErrors(value)
-  if (limits.length > 0) return refused('invalid', bytes, { reason: 'validation-error', errors: limits })
+    return { kind: 'invalid', ...refused(TOO_LARGE), fingerprint: fingerprint() }
+  const { value, rejection } = readJson(bytes)
+  if (rejection) return { kind: 'unreadable', ...refused(rejection), fingerprint: fingerprint() }
+  const read = readValue(value)
+  return read.kind === 'valid' ? read : { ...read, fingerprint: fingerprint() }
+}
 
+/** Reads a create request that is one item of many, parsed already. Never throws. */
+export function readItem(value: unknown): Item {
+  const read = readValue(value)
+  if (read.kind === 'invalid') return read
+  const bytes = new TextEncoder().encode(JSON.stringify(value)).byteLength // valid: no longer too deep for this
+  return bytes > LIMITS.bytes ? { kind: 'invalid', ...refused(TOO_LARGE) } : { ...read, bytes }
+}
+
+type Json = { value: unknown; rejection?: undefined } | { value?: undefined; rejection: Rejection }
+
+/** The JSON in a body, or what keeps it from being any. What it holds may be deeper than any recursion can go. */
+export function readJson(bytes: Uint8Array): Json {
+  if (bytes.byteLength === 0) return { rejection: invalid([{ pointer: '', detail: 'is empty' }]) }
+  try {
+    return { value: JSON.parse(utf8.decode(bytes)) }
+  } catch {
+    return { rejection: invalid([{ pointer: '', detail: 'is not JSON in UTF-8' }]) }
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+const TOO_LARGE: Rejection = {
+  reason: 'payload-too-large',
+  errors: [{ pointer: '', detail: `is larger than ${LIMITS.bytes} bytes` }],
+}
+
+function readValue(value: unknown): Valid | ({ kind: 'invalid' } & Refused) {
+  const limits = limitErrors(value)
+  if (limits.length > 0) return { kind: 'invalid', ...refused(invalid(limits)) }
   const { workflow, errors } = readWorkflow(value)
-  if (errors) return refused('invalid', bytes, { reason: 'validation-error', errors }, value)
+  if (errors) return { kind: 'invalid', ...refused(invalid(errors), value) }
   return { kind: 'valid', workflow, fingerprint: fingerprintOf(workflow) }
 }
 
-function invalid(detail: string): Rejection {
-  return { reason: 'validation-error', errors: [{ pointer: '', detail }] }
+function invalid(errors: readonly FieldError[]): Rejection {
+  return { reason: 'validation-error', errors }
 }
 
-function refused(
-  kind: 'invalid' | 'unreadable',
-  bytes: Uint8Array,
-  rejection: Rejection,
-  value?: unknown,
-): Body {
+function refused(rejection: Rejection, value?: unknown): Refused {
   const { workflow_name, version } = (value ?? {}) as Record<string, unknown>
-  return {
-    kind,
-    rejection,
-    workflowName: shortText(workflow_name),
-    version: shortText(version),
-    fingerprint: fingerprintOfBytes(bytes),
-  }
+  return { rejection, workflowName: shortText(workflow_name), version: shortText(version) }
 }
 
 function shortText(value: unknown): string | null {

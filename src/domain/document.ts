@@ -1,23 +1,51 @@
-import type { Outcome, RequestState } from './outcome.ts'
-import type { Existing, MakeProblem, Problem } from './problem.ts'
+import { z } from 'zod'
+import type { Rejection } from './body.ts'
+import { type Outcome, requestStateSchema } from './outcome.ts'
+import {
+  detailOf,
+  type Existing,
+  type MakeProblem,
+  type Problem,
+  type ProblemExtension,
+  problemSchema,
+} from './problem.ts'
 import type { CatalogEntry, Settled } from './request.ts'
 
+export const requestDocumentSchema = z
+  .strictObject({
+    request_id: z.uuid(),
+    state: requestStateSchema.describe('`pending` until the request has an outcome, which never changes'),
+    workflow_name: z.string().nullable().describe('Null while pending, or when it cannot be read'),
+    version: z.string().nullable().describe('Null while pending, or when it cannot be read'),
+    workflow_id: z.uuid().optional().describe('When `created`: the workflow that this request made'),
+    problem: problemSchema.optional().describe('When it ended otherwise: why'),
+    accepted_at: z.iso.datetime(),
+    completed_at: z.iso.datetime().nullable().describe('Null while pending'),
+    queue_distance: z
+      .int()
+      .min(1)
+      .optional()
+      .describe('While pending: how many records are before this one, itself included'),
+  })
+  .meta({ id: 'RequestDocument', description: 'What a request came to: its status, and the data of a reply' })
+
 /** What a request came to, flat: the body of a status, and the data of a reply. Times are ISO 8601 in UTC. */
-export interface RequestDocument {
-  request_id: string
-  state: RequestState
-  workflow_name: string | null
-  version: string | null
-  workflow_id?: string
-  problem?: Problem
-  accepted_at: string
-  completed_at: string | null
-  /** While pending: how many records are before this one, itself included. */
-  queue_distance?: number
-}
+export type RequestDocument = z.output<typeof requestDocumentSchema>
 
 export const workflowHref = (workflowId: string) => `/api/v1/workflows/${workflowId}`
 export const requestHref = (requestId: string) => `/api/v1/workflow-requests/${requestId}`
+
+/** The document of a request that has not ended, as far as anybody knows. */
+export function pendingDocument(requestId: string, acceptedAt: Date): RequestDocument {
+  return {
+    request_id: requestId,
+    state: 'pending',
+    workflow_name: null,
+    version: null,
+    accepted_at: acceptedAt.toISOString(),
+    completed_at: null,
+  }
+}
 
 /** The document of a request that ended. Everything that can be derived is derived here. */
 export function documentOf(settled: Settled, makeProblem: MakeProblem): RequestDocument {
@@ -48,18 +76,26 @@ const PROBLEM_OF: Record<Outcome, (settled: Settled, makeProblem: MakeProblem) =
         }),
       },
     ),
-  rejected: ({ requestId, rejection }, makeProblem) => {
-    const { reason, errors } = rejection ?? { reason: 'validation-error' as const, errors: [] }
-    const detail = errors.map(({ pointer, detail }) => `${pointer || 'The body'} ${detail}`).join('; ')
-    return makeProblem(reason, detail.slice(0, 1000).toWellFormed(), {
+  rejected: ({ requestId, rejection }, makeProblem) =>
+    rejectionProblem(rejection ?? { reason: 'validation-error', errors: [] }, makeProblem, {
       instance: requestHref(requestId),
-      ...(reason === 'validation-error' && { errors }),
-    })
-  },
+    }),
   failed: ({ requestId }, makeProblem) =>
     makeProblem('internal-error', 'The database refused this request for a reason that is not a duplicate', {
       instance: requestHref(requestId),
     }),
+}
+
+/** The problem of a request that is unacceptable, whether that is stored or not. */
+export function rejectionProblem(
+  { reason, errors }: Rejection,
+  makeProblem: MakeProblem,
+  extension: ProblemExtension = {},
+): Problem {
+  return makeProblem(reason, detailOf(errors), {
+    ...extension,
+    ...(reason === 'validation-error' && { errors }),
+  })
 }
 
 /** The problem of asking for a request whose status row is gone, with the workflow that it made. */

@@ -7,6 +7,12 @@ export const LIMITS = {
   nodes: 10_000,
 } as const
 
+/** What is registered together at most: the rows of one statement. */
+export const CHUNK_LIMITS = {
+  requests: 500,
+  bytes: 4 * 1024 * 1024,
+} as const
+
 /**
  * What PostgreSQL or JSON cannot carry exactly, found before any schema looks at the value: NUL and ill-formed
  * UTF-16 in texts and names, numbers that lose digits, too deep, too many. At most the first 100, in document order.
@@ -15,44 +21,49 @@ export const LIMITS = {
  */
 export function limitErrors(root: unknown): FieldError[] {
   const errors: FieldError[] = []
-  const open: Node[] = [{ value: root, pointer: '', depth: 1, nameFault: undefined }]
+  const open: Node[] = [{ value: root, name: '', parent: undefined, depth: 1 }]
   let nodes = 0
   while (open.length > 0 && errors.length < 100) {
-    const { value, pointer, depth, nameFault } = open.pop()!
+    const node = open.pop()!
+    const { value, depth } = node
     nodes += 1
-    if (nodes > LIMITS.nodes) return [{ pointer: '', detail: `has more than ${LIMITS.nodes} values` }]
+    if (nodes > LIMITS.nodes) return [TOO_MANY]
+    const nameFault = node.name === '__proto__' ? 'is a name that is not allowed' : textFault(node.name)
     if (nameFault) {
-      errors.push({ pointer, detail: `a field's name: ${nameFault}` })
+      errors.push({ pointer: pointerOf(node), detail: `a field's name: ${nameFault}` }) // its value is not looked at
     } else if (typeof value === 'string') {
       const detail = textFault(value)
-      if (detail) errors.push({ pointer, detail })
+      if (detail) errors.push({ pointer: pointerOf(node), detail })
     } else if (typeof value === 'number') {
       if (!Number.isFinite(value) || (Number.isInteger(value) && !Number.isSafeInteger(value)))
-        errors.push({ pointer, detail: 'is a number that JSON cannot carry exactly: send it as a string' })
+        errors.push({
+          pointer: pointerOf(node),
+          detail: 'is a number that JSON cannot carry exactly: send it as a string',
+        })
     } else if (typeof value === 'object' && value !== null) {
       if (depth > LIMITS.depth)
         return [{ pointer: '', detail: `is nested deeper than ${LIMITS.depth} levels` }]
-      const children = Object.entries(value)
-      if (nodes + open.length + children.length > LIMITS.nodes)
-        return [{ pointer: '', detail: `has more than ${LIMITS.nodes} values` }]
-      for (const [name, child] of children.reverse())
-        open.push({
-          value: child,
-          pointer: pointerTo(pointer, name),
-          depth: depth + 1,
-          nameFault: name === '__proto__' ? 'is a name that is not allowed' : textFault(name),
-        })
+      const width = Array.isArray(value) ? value.length : Object.keys(value).length
+      if (nodes + open.length + width > LIMITS.nodes) return [TOO_MANY]
+      for (const [name, child] of Object.entries(value).reverse())
+        open.push({ value: child, name, parent: node, depth: depth + 1 })
     }
   }
   return errors
 }
 
+const TOO_MANY: FieldError = { pointer: '', detail: `has more than ${LIMITS.nodes} values` }
+
 interface Node {
   value: unknown
-  pointer: string
+  /** What it stands under; the root has no parent. */
+  name: string
+  parent: Node | undefined
   depth: number
-  /** What is wrong with the name it stands under; its value is then not looked at. */
-  nameFault: string | undefined
+}
+
+function pointerOf({ name, parent }: Node): string {
+  return parent ? pointerTo(pointerOf(parent), name) : ''
 }
 
 function textFault(text: string): string | undefined {

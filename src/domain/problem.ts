@@ -1,14 +1,31 @@
-import type { RequestState } from './outcome.ts'
+import { z } from 'zod'
+import { requestStateSchema } from './outcome.ts'
+
+export const fieldErrorSchema = z
+  .strictObject({
+    pointer: z
+      .string()
+      .regex(/^(\/|$)/)
+      .describe(
+        'Where in the body (RFC 6901); empty: the body itself, or a header or parameter that `detail` names',
+      ),
+    detail: z.string().describe('What is wrong with it'),
+  })
+  .meta({ id: 'FieldError', description: 'One thing that is wrong with a request' })
 
 /** One field that is wrong: where (RFC 6901, `''` is the whole body) and what, in words for the caller. */
-export interface FieldError {
-  pointer: string
-  detail: string
+export type FieldError = z.output<typeof fieldErrorSchema>
+
+/** All that is wrong with a request, in one text of bounded length. */
+export function detailOf(errors: readonly FieldError[]): string {
+  const details = errors.map(({ pointer, detail }) => `${pointer || 'The body'} ${detail}`)
+  return details.join('; ').slice(0, 1000).toWellFormed()
 }
 
 /** Every kind of problem a caller can meet, on whichever surface. `retryable`: the same request may succeed later. */
 export const PROBLEM_TYPES = {
   'validation-error': { status: 400, title: 'Validation Error', retryable: false },
+  'immutable-field-violation': { status: 400, title: 'Immutable Field Violation', retryable: false },
   'not-found': { status: 404, title: 'Not Found', retryable: false },
   'method-not-allowed': { status: 405, title: 'Method Not Allowed', retryable: false },
   'request-timeout': { status: 408, title: 'Request Timeout', retryable: true },
@@ -32,28 +49,39 @@ export const REJECTION_REASONS = [
 ] as const satisfies readonly ProblemSlug[]
 export type RejectionReason = (typeof REJECTION_REASONS)[number]
 
+export const existingSchema = z
+  .strictObject({
+    workflow_id: z.uuid(),
+    content_hash: z.string().regex(/^[0-9a-f]{64}$/),
+    created_at: z.iso.datetime(),
+    href: z.string().describe('Where to read it'),
+  })
+  .meta({ id: 'ExistingWorkflow', description: 'The workflow that holds the name and version asked for' })
+
 /** The workflow that holds the name and version which a request asked for. */
-export interface Existing {
-  workflow_id: string
-  content_hash: string
-  created_at: string
-  href: string
-}
+export type Existing = z.output<typeof existingSchema>
+
+export const problemSchema = z
+  .strictObject({
+    type: z.url().describe('Ends in the kind of the problem, such as `/problems/conflict`'),
+    title: z.enum(Object.values(PROBLEM_TYPES).map(({ title }) => title)),
+    status: z.int().min(400).max(599).describe('The status of the answer'),
+    detail: z.string().describe('What happened, in words'),
+    instance: z.string().optional().describe('The status of the request that this is about'),
+    retryable: z.boolean().describe('Whether the same request may succeed later'),
+    request_id: z.uuid().optional().describe('The request whose outcome is not known yet'),
+    errors: z.array(fieldErrorSchema).min(1).max(100).readonly().optional().describe('The first 100'),
+    state: requestStateSchema.optional().describe('How a request ended whose status is no longer kept'),
+    content: z
+      .enum(['identical', 'different'])
+      .optional()
+      .describe('Whether the existing workflow was asked for with the same body, in all that counts'),
+    existing: existingSchema.optional(),
+  })
+  .meta({ id: 'Problem', description: 'RFC 9457, the same object over HTTP, in a reply and in a status' })
 
 /** RFC 9457, the same object over HTTP, in a reply and in the status of a request. */
-export interface Problem {
-  type: string
-  title: string
-  status: number
-  detail: string
-  instance?: string
-  retryable: boolean
-  request_id?: string
-  errors?: readonly FieldError[]
-  state?: RequestState
-  content?: 'identical' | 'different'
-  existing?: Existing
-}
+export type Problem = z.output<typeof problemSchema>
 
 export type ProblemExtension = Omit<Problem, 'type' | 'title' | 'status' | 'detail' | 'retryable'>
 

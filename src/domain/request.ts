@@ -65,6 +65,9 @@ export function nameOf(request: RegistrationRequest): {
     : { workflowName: request.workflowName, version: request.version }
 }
 
+/** What is left to know of a request whose body is not needed any more. */
+export type NamedRequest = Omit<AnyRequest, 'idempotencyKey'> & ReturnType<typeof nameOf>
+
 /** How a request ends that makes no workflow. */
 export type Lost =
   | { outcome: 'conflict'; rejection?: undefined; failure?: undefined }
@@ -81,4 +84,26 @@ export const KEY_REUSED: Rejection = {
 export const ID_REUSED: Rejection = {
   reason: 'idempotency-key-reused',
   errors: [{ pointer: '', detail: 'is not the one that this request id was first used with' }],
+}
+
+/**
+ * The answer to a request that took the id of `first`, whose outcome stays; this one is not stored. It is decided when
+ * both are there, so that it is the same each time.
+ */
+export function idReused(request: NamedRequest, first: Settled): Registered {
+  return {
+    requestId: request.requestId,
+    fingerprint: request.fingerprint,
+    outcome: 'rejected',
+    rejection: ID_REUSED,
+    failure: null,
+    workflowName: request.workflowName,
+    version: request.version,
+    entry: null,
+    identical: false,
+    acceptedAt: request.acceptedAt,
+    completedAt: new Date(Math.max(request.acceptedAt.getTime(), first.completedAt.getTime())),
+    purged: false,
+    replayed: false,
+  }
 }

@@ -1,23 +1,52 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
-import { pointerTo } from './limits.ts'
+import { fieldErrors } from './field-errors.ts'
 import type { FieldError } from './problem.ts'
+import { SEMVER } from './semver.ts'
+
+const HASH = /^[0-9a-f]{64}$/
 
 export const EXECUTION_ENGINES = ['tekton'] as const
 export const WORKFLOW_STATUSES = ['active', 'disabled', 'deprecated', 'archived'] as const
 
-/** Strict SemVer 2.0.0, from semver.org: no `v`, no leading zeros. */
-const SEMVER =
-  /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?(?:\+([0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*))?$/
+export const executionEngineSchema = z.enum(EXECUTION_ENGINES).meta({ id: 'ExecutionEngine' })
+export const workflowStatusSchema = z.enum(WORKFLOW_STATUSES).meta({ id: 'WorkflowStatus' })
 
-/** 1 to 255 characters, counted as PostgreSQL and JSON Schema count them: by code point. */
-const shortText = z
-  .string()
-  .min(1, 'must not be empty')
-  .refine((text) => text.length <= 255 || [...text].length <= 255, 'must have at most 255 characters')
+/** At most so many characters, counted as PostgreSQL and JSON Schema count them: by code point. */
+const textUpTo = (most: number, text = z.string()) =>
+  text
+    .refine(
+      (given) => given.length <= most || [...given].length <= most,
+      `must have at most ${most} characters`,
+    )
+    .meta({ maxLength: most })
 
-const labelValue = z.union([z.string(), z.array(z.string())], 'must be a text or a list of texts')
-const jsonScalar = z.union([z.string(), z.number(), z.boolean()])
+const shortText = textUpTo(255, z.string().min(1, 'must not be empty'))
+
+type Scalar = string | number | boolean
+const isText = (value: unknown): value is string => typeof value === 'string'
+const isScalar = (value: unknown): value is Scalar => /^(string|number|boolean)$/.test(typeof value)
+
+/**
+ * Labels with values of these types, or lists of them. What they may be is a check and not a union, which would take
+ * several times as long to refuse a body full of wrong ones.
+ */
+function labelsOf<Value extends Scalar>(
+  type: string | string[],
+  isOne: (value: unknown) => value is Value,
+  message: string,
+) {
+  const isLabel = (value: unknown): value is Value | Value[] =>
+    Array.isArray(value) ? value.every(isOne) : isOne(value)
+  const one = { type }
+  const label = z
+    .unknown()
+    .refine(isLabel, message)
+    .meta({ anyOf: [one, { type: 'array', items: one }] })
+  return z.record(z.string(), label).default({})
+}
+
+const textLabels = labelsOf('string', isText, 'must be a text or a list of texts')
 
 /** The body of a create request, after read-only fields and nulls are taken away. Names are those of the columns. */
 export const createWorkflowSchema = z.strictObject({
@@ -29,34 +58,74 @@ export const createWorkflowSchema = z.strictObject({
   name: z.string().min(1, 'must not be empty'),
   description: z.string(),
   content: z.string().min(1, 'must not be empty'),
-  content_hash: z
-    .string()
-    .regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in lower-case hex')
-    .optional(),
-  execution_engine: z.enum(EXECUTION_ENGINES),
-  labels: z.record(z.string(), labelValue).default({}),
-  custom_labels: z.record(z.string(), labelValue).default({}),
-  detected_labels: z
-    .record(
-      z.string(),
-      z.union([jsonScalar, z.array(jsonScalar)], 'must be a text, number, boolean or a list of them'),
-    )
-    .default({}),
+  content_hash: z.string().regex(HASH, 'must be a SHA-256 in lower-case hex').optional(),
+  execution_engine: executionEngineSchema,
+  labels: textLabels,
+  custom_labels: textLabels,
+  detected_labels: labelsOf(
+    ['string', 'number', 'boolean'],
+    isScalar,
+    'must be a text, number, boolean or a list of them',
+  ),
   parameters: z
-    .union([z.record(z.string(), z.json()), z.array(z.json())], 'must be an object or a list')
+    .union([z.record(z.string(), z.unknown()), z.array(z.unknown())], 'must be an object or a list')
     .default({}),
   owner: z.string().optional(),
   maintainer: z.string().optional(),
   container_image: z.string().optional(),
   container_digest: z.string().optional(),
-  status: z.enum(WORKFLOW_STATUSES).default('active'),
+  status: workflowStatusSchema.default('active'),
 })
 
 /** A workflow that may be stored, with its hash. */
 export type NewWorkflow = z.output<typeof createWorkflowSchema> & { content_hash: string }
 
+const labels = z.record(z.string(), z.unknown())
+
+/** A workflow of the catalog, without its content. */
+export const workflowSummarySchema = z
+  .strictObject({
+    workflow_id: z.uuid(),
+    workflow_name: z.string(),
+    version: z.string(),
+    name: z.string(),
+    description: z.string(),
+    content_hash: z.string().regex(HASH).describe('SHA-256 of the content, in hex'),
+    execution_engine: executionEngineSchema,
+    labels,
+    custom_labels: labels,
+    detected_labels: labels,
+    parameters: z.unknown().describe('An object or a list'),
+    owner: z.string().nullable(),
+    maintainer: z.string().nullable(),
+    container_image: z.string().nullable(),
+    container_digest: z.string().nullable(),
+    status: workflowStatusSchema,
+    status_reason: z.string().nullable(),
+    created_at: z.iso.datetime(),
+    updated_at: z.iso.datetime(),
+    created_by_request: z.uuid().describe('The request that made it'),
+    request_fingerprint: z.string().regex(HASH).describe('SHA-256 of all that the request asked for, in hex'),
+  })
+  .meta({ id: 'WorkflowSummary', description: 'A workflow without its content' })
+
+/** A workflow of the catalog, as it is published. */
+export const workflowSchema = workflowSummarySchema.extend({ content: z.string() }).meta({
+  id: 'Workflow',
+  description: 'A workflow of the catalog: only its status and the reason for it ever change',
+})
+
+/** What may be changed of a workflow. */
+export const workflowChangeSchema = z
+  .strictObject({
+    status: workflowStatusSchema.optional(),
+    status_reason: textUpTo(1_000).nullable().optional().describe('Null takes the reason away'),
+  })
+  .meta({ id: 'WorkflowChange', minProperties: 1 })
+export type WorkflowChange = z.output<typeof workflowChangeSchema>
+
 /** Fields that clients echo back from an answer: accepted and ignored. */
-const IGNORED = new Set([
+export const IGNORED_FIELDS: ReadonlySet<string> = new Set([
   'workflow_id',
   'created_at',
   'updated_at',
@@ -78,7 +147,7 @@ const IGNORED = new Set([
   'version_notes',
   'change_summary',
 ])
-const isIgnored = (field: string) => IGNORED.has(field) || field.startsWith('expected_')
+export const isIgnored = (field: string) => IGNORED_FIELDS.has(field) || field.startsWith('expected_')
 
 export type ReadWorkflow =
   | { workflow: NewWorkflow; errors?: undefined }
@@ -88,43 +157,16 @@ export type ReadWorkflow =
 export function readWorkflow(body: unknown): ReadWorkflow {
   if (typeof body !== 'object' || body === null || Array.isArray(body))
     return { errors: [{ pointer: '', detail: 'must be a JSON object' }] }
-  const fields = Object.entries(body).filter(([field, value]) => value !== null && !isIgnored(field))
+  let unknown = 0
+  const fields = Object.entries(body).filter(([field, value]) => {
+    if (value === null || isIgnored(field)) return false
+    return Object.hasOwn(createWorkflowSchema.shape, field) || ++unknown <= 100 // more are not told of
+  })
   const parsed = createWorkflowSchema.safeParse(Object.fromEntries(fields), { reportInput: true })
-  if (!parsed.success) return { errors: parsed.error.issues.flatMap(fieldErrors).slice(0, 100) }
+  if (!parsed.success) return { errors: fieldErrors(parsed.error) }
 
   const content_hash = createHash('sha256').update(parsed.data.content).digest('hex')
   if (parsed.data.content_hash !== undefined && parsed.data.content_hash !== content_hash)
     return { errors: [{ pointer: '/content_hash', detail: 'is not the SHA-256 of content' }] }
   return { workflow: { ...parsed.data, content_hash } }
-}
-
-/** Where the schema's word is not JSON's. */
-const JSON_WORDS: Partial<Record<string, string>> = {
-  record: 'an object',
-  object: 'an object',
-  array: 'a list',
-}
-
-function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
-  const pointer = issue.path.reduce<string>((parent, name) => pointerTo(parent, String(name)), '')
-  if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => ({ pointer: pointerTo(pointer, key), detail: 'is not a known field' }))
-  if (issue.code === 'invalid_type')
-    return [
-      {
-        pointer,
-        detail:
-          issue.input === undefined
-            ? 'is required'
-            : `must be ${JSON_WORDS[issue.expected] ?? `a ${issue.expected}`}`,
-      },
-    ]
-  if (issue.code === 'invalid_value')
-    return [
-      {
-        pointer,
-        detail: issue.input === undefined ? 'is required' : `must be one of: ${issue.values.join(', ')}`,
-      },
-    ]
-  return [{ pointer, detail: issue.message }]
 }

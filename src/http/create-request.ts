@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { parseItem } from 'structured-headers'
 import { readBody } from '../domain/body.ts'
-import { documentOf } from '../domain/document.ts'
+import { rejectionProblem } from '../domain/document.ts'
 import { keyedRequestId, newId, storedKey } from '../domain/ids.ts'
 import type { MakeProblem } from '../domain/problem.ts'
 import type { ValidRequest } from '../domain/request.ts'
@@ -12,46 +12,42 @@ const SCOPE = ''
 
 /** The valid request in a POST, the same at both doors. Throws the problem when there is none; nothing was stored. */
 export function readCreateRequest(request: FastifyRequest, makeProblem: MakeProblem): ValidRequest {
-  const key = readIdempotencyKey(request.headers['idempotency-key'], makeProblem)
-  const body = readBody(request.body instanceof Buffer ? request.body : Buffer.alloc(0))
-  const { fingerprint } = body
-  const common = {
-    requestId: key === undefined ? newId() : keyedRequestId(SCOPE, key, fingerprint),
-    fingerprint,
-    idempotencyKey: key === undefined ? null : storedKey(SCOPE, key),
-    acceptedAt: new Date(),
-  }
-  if (body.kind === 'valid') return { ...common, workflow: body.workflow }
-
-  const { rejection, workflowName, version } = body
-  const rejected = { ...common, outcome: 'rejected', rejection, workflowName, version } as const
-  const unstored = {
-    purged: false,
-    failure: null,
-    entry: null,
-    identical: false,
-    completedAt: common.acceptedAt,
-  }
-  const { instance: _notStored, ...problem } = documentOf({ ...rejected, ...unstored }, makeProblem).problem!
-  throw new HttpProblem(problem)
+  const key = readIdempotencyKey(request, makeProblem)
+  const body = readBody(bytesOf(request))
+  if (body.kind === 'valid') return createRequest(body, SCOPE, key)
+  throw new HttpProblem(rejectionProblem(body.rejection, makeProblem))
 }
 
-/** A structured-field string, or a bare token; at most 255 characters either way. */
-function readIdempotencyKey(
-  header: string | string[] | undefined,
+/** The request to register what a body asks for, under the caller's key where there is one. */
+export function createRequest(
+  { workflow, fingerprint }: Pick<ValidRequest, 'workflow' | 'fingerprint'>,
+  scope: string,
+  key: string | undefined,
+): ValidRequest {
+  return {
+    requestId: key === undefined ? newId() : keyedRequestId(scope, key, fingerprint),
+    fingerprint,
+    idempotencyKey: key === undefined ? null : storedKey(scope, key),
+    acceptedAt: new Date(),
+    workflow,
+  }
+}
+
+/** The body as it came; no bytes when there was none. */
+export function bytesOf({ body }: FastifyRequest): Buffer {
+  return body instanceof Buffer ? body : Buffer.alloc(0)
+}
+
+/** A structured-field string, or a bare token; 1 to 255 characters either way. Undefined when there is no such header. */
+export function readIdempotencyKey(
+  { headers }: FastifyRequest,
   makeProblem: MakeProblem,
 ): string | undefined {
+  const header = headers['idempotency-key']
   if (header === undefined) return undefined
   const text = String(header)
-  let key: unknown = /^[\x21-\x7e]{1,255}$/.test(text) ? text : undefined
-  if (text.startsWith('"')) {
-    try {
-      ;[key] = parseItem(text)
-    } catch {
-      key = undefined
-    }
-  }
-  if (typeof key === 'string' && key.length > 0 && key.length <= 255) return key
+  const key = text.startsWith('"') ? quotedIn(text) : /^[\x21-\x7e]+$/.exec(text)?.[0]
+  if (key && key.length <= 255) return key
   throw new HttpProblem(
     makeProblem(
       'validation-error',
@@ -61,4 +57,13 @@ function readIdempotencyKey(
       },
     ),
   )
+}
+
+function quotedIn(text: string): string | undefined {
+  try {
+    const [value, parameters] = parseItem(text)
+    return typeof value === 'string' && parameters.size === 0 ? value : undefined
+  } catch {
+    return undefined
+  }
 }

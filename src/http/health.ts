@@ -1,6 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import type { MakeProblem } from '../domain/problem.ts'
+import { getLiveness, getReadiness } from './contract/service.ts'
 import { replyProblem } from './problems.ts'
+import { serve } from './serve.ts'
 
 /** Answers why something cannot do its job, or nothing when it can. Never with an address or a secret. */
 export type Check = () => Promise<string[]>
@@ -14,8 +16,8 @@ export function healthRoutes({
   makeProblem: MakeProblem
 }) {
   return async function health(app: FastifyInstance) {
-    app.get('/health/live', async () => ({ status: 'live' }))
-    app.get('/health/ready', async (_request, reply) => {
+    serve(app, getLiveness, makeProblem, async () => ({ status: 'live' }))
+    serve(app, getReadiness, makeProblem, async ({ reply }) => {
       const reasons = (await Promise.all(checks.map((check) => check()))).flat()
       if (reasons.length === 0) return { status: 'ready' }
       return replyProblem(reply, makeProblem('unavailable', reasons.join('; ')))

@@ -1,7 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { requestHref } from '../domain/document.ts'
 import { Fault } from '../domain/fault.ts'
-import { LIMITS } from '../domain/limits.ts'
 import type { MakeProblem, Problem, ProblemSlug } from '../domain/problem.ts'
 import { PublishFailure } from '../kafka/publish.ts'
 
@@ -23,6 +22,16 @@ export class HttpProblem extends Error {
 
 /** Sends a problem and writes the one log line that it is worth. */
 export function sendProblem(request: FastifyRequest, reply: FastifyReply, problem: Problem, cause?: unknown) {
+  logProblem(request, problem, { cause })
+  return replyProblem(reply, problem)
+}
+
+/** Writes the one log line that a problem is worth; `item` tells which part of a request it is about. */
+export function logProblem(
+  request: FastifyRequest,
+  problem: Problem,
+  { cause, item }: { cause?: unknown; item?: number },
+): void {
   const level = problem.status === 500 ? 'error' : problem.status === 503 ? 'warn' : 'info'
   request.log[level](
     {
@@ -31,11 +40,11 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, proble
       status: problem.status,
       problem: problem.type.slice(problem.type.lastIndexOf('/') + 1),
       ...(problem.request_id !== undefined && { request_id: problem.request_id }),
+      ...(item !== undefined && { item }),
       ...(cause !== undefined && { err: cause }),
     },
     problem.title,
   )
-  return replyProblem(reply, problem)
 }
 
 /** Sends a problem whose log line is written already. */
@@ -50,10 +59,17 @@ export function errorHandler(makeProblem: MakeProblem) {
     if (error instanceof HttpProblem) return sendProblem(request, reply, error.problem, error.cause)
     const fault = faultProblem(error, makeProblem)
     if (fault) return sendProblem(request, reply, fault, error)
+    if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+      return sendProblem(request, reply, tooLarge(request, makeProblem))
     const refusal = REFUSALS[error.code] ?? (error.statusCode === 400 ? BAD_REQUEST : undefined)
     if (refusal) return sendProblem(request, reply, makeProblem(...refusal))
     return sendProblem(request, reply, makeProblem('internal-error', 'This should not have happened'), error)
   }
+}
+
+/** That a body is more than its route takes. */
+export function tooLarge({ routeOptions }: FastifyRequest, makeProblem: MakeProblem): Problem {
+  return makeProblem('payload-too-large', `The body is larger than ${routeOptions.bodyLimit} bytes`)
 }
 
 /** Runs a step that may end in a fault, and sees to it that the problem tells which request it was about. */
@@ -67,11 +83,17 @@ export async function about<T>(
   } catch (error) {
     const fault = faultProblem(error, makeProblem)
     if (!fault) throw error
-    throw new HttpProblem({ ...fault, instance: requestHref(requestId), request_id: requestId }, error)
+    throw new HttpProblem(problemAbout(requestId, fault), error)
   }
 }
 
-function faultProblem(error: unknown, makeProblem: MakeProblem): Problem | undefined {
+/** The same problem, told of a request whose outcome is not known. */
+export function problemAbout(requestId: string, problem: Problem): Problem {
+  return { ...problem, instance: requestHref(requestId), request_id: requestId }
+}
+
+/** What a fault of the infrastructure is to a caller; undefined when `error` is none. */
+export function faultProblem(error: unknown, makeProblem: MakeProblem): Problem | undefined {
   if (error instanceof PublishFailure)
     return makeProblem('unavailable', 'Kafka did not acknowledge in time: it may still take the request')
   if (error instanceof Fault && error.class === 'outage')
@@ -84,7 +106,6 @@ function faultProblem(error: unknown, makeProblem: MakeProblem): Problem | undef
 const BAD_REQUEST: [ProblemSlug, string] = ['validation-error', 'The request is not valid HTTP']
 
 const REFUSALS: Record<string, [ProblemSlug, string]> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: ['payload-too-large', `The body is larger than ${LIMITS.bytes} bytes`],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: ['unsupported-media-type', 'The body must be application/json'],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['validation-error', 'The body is not as long as Content-Length says'],
   FST_ERR_BAD_URL: ['validation-error', 'The URL is not well-formed'],

@@ -1,4 +1,4 @@
-import { type Server, STATUS_CODES } from 'node:http'
+import { METHODS as HTTP_METHODS, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import Fastify, {
   type FastifyBaseLogger,
@@ -8,50 +8,55 @@ import Fastify, {
   LogController,
 } from 'fastify'
 import { LIMITS } from '../domain/limits.ts'
-import type { MakeProblem, ProblemSlug } from '../domain/problem.ts'
+import type { MakeProblem } from '../domain/problem.ts'
 import type { Logger } from '../logger.ts'
-import { errorHandler, HttpProblem, PROBLEM_JSON } from './problems.ts'
+import { limitBodiesInHand, OVERLOAD_LIMITS, type OverloadLimits, refuseOverload } from './overload.ts'
+import { errorHandler, HttpProblem } from './problems.ts'
+import { continueWhenRead, takeBodies } from './request-body.ts'
+import { refuseByHead } from './request-head.ts'
+import { unreadableRequests } from './unreadable.ts'
 
-/** The HTTP side, with these routes on it; it does not listen yet. Every answer that is not a 2xx is a problem. */
+/** How long a request may take to come in. */
+const REQUEST_TIMEOUT_MS = 15_000
+
+/** The HTTP side, with these routes on it; it does not listen yet. Every 4xx and 5xx is a problem. */
 export async function buildServer(parts: {
   routes: readonly FastifyPluginAsync[]
   makeProblem: MakeProblem
   log: Logger
+  overload?: OverloadLimits
 }) {
-  const { routes, makeProblem, log } = parts
+  const { routes, makeProblem, log, overload = OVERLOAD_LIMITS } = parts
+  const unreadable = unreadableRequests(makeProblem)
   const app = Fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }), // a line where it is due, from problems.ts
     bodyLimit: LIMITS.bytes,
-    requestTimeout: 15_000, // for the whole of a request: a body that trickles in ends here
+    requestTimeout: REQUEST_TIMEOUT_MS, // for the whole of a request: a body that trickles in ends here
+    http: {
+      headersTimeout: REQUEST_TIMEOUT_MS, // Node takes the greater of the two for bodies
+      connectionsCheckingInterval: 1_000,
+      requireHostHeader: false, // to be refused in words
+    },
     return503OnClosing: false,
     forceCloseConnections: 'idle',
-    routerOptions: { maxParamLength: 255, ignoreTrailingSlash: false },
-    frameworkErrors: errorHandler(makeProblem), // a URL that no route gets to see
-    clientErrorHandler(error, socket) {
-      const slug = CLIENT_ERRORS[(error as NodeJS.ErrnoException).code ?? ''] ?? 'validation-error'
-      const problem = makeProblem(slug, 'The request could not be read as HTTP')
-      const body = JSON.stringify(problem)
-      if (!socket.writable) socket.destroy()
-      else
-        socket.end(
-          `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\nconnection: close\r\n` +
-            `content-type: ${PROBLEM_JSON}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-          () => socket.destroy(), // the other side may never close its half
-        )
+    routerOptions: {
+      maxParamLength: 3 * 4 * 255, // a name as long as may be, percent-encoded
+      ignoreTrailingSlash: false,
     },
+    frameworkErrors: errorHandler(makeProblem), // a URL that no route gets to see
+    clientErrorHandler: unreadable.answer,
   })
-  app.removeAllContentTypeParsers()
-  // The body stays as it came: it is read once, by the same code at every door.
-  app.addContentTypeParser(
-    'application/json',
-    { parseAs: 'buffer' },
-    async (_request: unknown, body: Buffer) => body,
-  )
   app.setErrorHandler(errorHandler(makeProblem))
   app.setNotFoundHandler(() => {
-    throw new HttpProblem(makeProblem('not-found', 'There is nothing at this URL'))
+    throw new HttpProblem(makeProblem('not-found', 'There is nothing at this URL')) // for routes that say so themselves
   })
+  unreadable.watch(app.server)
+  refuseByHead(app, makeProblem)
+  await refuseOverload(app, makeProblem, overload)
+  takeBodies(app, makeProblem)
+  limitBodiesInHand(app, makeProblem, overload)
+  continueWhenRead(app)
 
   let closing = false
   const silent = connectionsWithoutRequest(app.server)
@@ -63,14 +68,11 @@ export async function buildServer(parts: {
     if (closing) reply.header('connection', 'close') // or a kept-alive connection would hold up the end
   })
 
-  const allowed = new Map<string, Set<string>>()
-  app.addHook('onRoute', ({ url, method }) => {
-    const methods = allowed.get(url) ?? new Set()
-    for (const name of [method].flat()) methods.add(name)
-    allowed.set(url, methods)
-  })
+  for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method)
+  const urls = new Set<string>()
+  app.addHook('onRoute', ({ url }) => void urls.add(url))
   for (const route of routes) await app.register(route)
-  refuseOtherMethods(app, new Map([...allowed].map(([url, methods]) => [url, [...methods]])), makeProblem)
+  refuseOtherMethods(app, urls, makeProblem)
   return app
 }
 
@@ -85,8 +87,9 @@ function connectionsWithoutRequest(server: Server): ReadonlySet<Socket> {
   return silent
 }
 
-function refuseOtherMethods(app: FastifyInstance, allowed: Map<string, string[]>, makeProblem: MakeProblem) {
-  for (const [url, methods] of allowed)
+function refuseOtherMethods(app: FastifyInstance, urls: ReadonlySet<string>, makeProblem: MakeProblem) {
+  for (const url of [...urls]) {
+    const methods = METHODS.filter((method) => app.hasRoute({ url, method }))
     app.route({
       url,
       method: METHODS.filter((method) => !methods.includes(method)),
@@ -97,11 +100,8 @@ function refuseOtherMethods(app: FastifyInstance, allowed: Map<string, string[]>
       },
       handler: () => {},
     })
+  }
 }
 
-const METHODS: HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
-
-const CLIENT_ERRORS: Record<string, ProblemSlug> = {
-  HPE_HEADER_OVERFLOW: 'header-fields-too-large',
-  ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
-}
+/** Whatever Node reads as a method; CONNECT is no request to a resource. */
+const METHODS: HTTPMethods[] = HTTP_METHODS.filter((method) => method !== 'CONNECT')

@@ -1,97 +1,174 @@
-import type { FastifyInstance } from 'fastify'
-import { formatAt, type Position, parseAt } from '../domain/accepted-at.ts'
-import { documentOf, goneProblem, type RequestDocument, requestHref } from '../domain/document.ts'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { type AcceptedAt, formatAt, type Position, parseAt } from '../domain/accepted-at.ts'
+import {
+  documentOf,
+  goneProblem,
+  pendingDocument,
+  type RequestDocument,
+  requestHref,
+} from '../domain/document.ts'
 import { isUuid } from '../domain/ids.ts'
-import type { MakeProblem } from '../domain/problem.ts'
-import type { ValidRequest } from '../domain/request.ts'
-import type { ReadStatus } from '../status.ts'
+import {
+  idReused,
+  type NamedRequest,
+  nameOf,
+  type Registered,
+  type Settled,
+  type ValidRequest,
+} from '../domain/request.ts'
+import type { Foresee } from '../dry-run.ts'
+import type { OutcomeWaiters } from '../outcome-waiters.ts'
+import type { ReadStatus, Status } from '../status.ts'
+import { acceptWorkflow, getWorkflowRequest } from './contract/workflow-requests.ts'
 import { readCreateRequest } from './create-request.ts'
+import { dryRun } from './dry-run-answer.ts'
+import { replyTagged } from './etag.ts'
+import { answerOutcome, type OutcomeAnswerParts } from './outcome-answer.ts'
+import { readWait } from './prefer.ts'
 import { about, HttpProblem, RETRY_AFTER_S } from './problems.ts'
+import { serve } from './serve.ts'
 
-export interface WorkflowRequestRoutesParts {
+export interface WorkflowRequestRoutesParts extends OutcomeAnswerParts {
+  foresee: Foresee
   /** Resolves when the broker has it. */
   publish: (request: ValidRequest, body: Buffer) => Promise<Position>
   readStatus: ReadStatus
+  /** Released when the server closes. */
+  waiters: OutcomeWaiters
   /** Stands for the log that `publish` writes to. */
   logTag: string
-  makeProblem: MakeProblem
 }
 
 /** The asynchronous door, and how its requests ended. */
-export function workflowRequestRoutes({
-  publish,
-  readStatus,
-  logTag,
-  makeProblem,
-}: WorkflowRequestRoutesParts) {
+export function workflowRequestRoutes(parts: WorkflowRequestRoutesParts) {
+  const { foresee, publish, readStatus, waiters, logTag, makeProblem } = parts
+
   return async function workflowRequests(app: FastifyInstance) {
-    app.post('/api/v1/workflow-requests', async (request, reply) => {
-      const create = readCreateRequest(request, makeProblem)
-      const { requestId, acceptedAt } = create
-      const position = await about(requestId, makeProblem, () => publish(create, request.body as Buffer))
-      const at = formatAt({ tag: logTag, ...position, acceptedAt })
+    app.addHook('preClose', async () => waiters.release())
+
+    serve(app, acceptWorkflow, makeProblem, async ({ request, query, reply }) => {
+      if (query.dry_run) return dryRun(readCreateRequest(request, makeProblem), { foresee, makeProblem })
+      const { accepted, at } = await accept(request)
+      const { requestId, acceptedAt } = accepted
+      const waitS = readWait(request.headers.prefer)
+      if (waitS !== undefined) {
+        request.forgetBody() // the broker has it
+        preferenceApplied(reply, waitS)
+        await waiters.wait(requestId, at, waitS * 1000, endOf(reply))
+        if (await isAnswered(accepted, at, request, reply)) return reply
+      }
       return reply
         .code(202)
-        .header('location', `${requestHref(requestId)}?at=${at}`)
+        .header('location', `${requestHref(requestId)}?at=${formatAt(at)}`)
         .header('retry-after', RETRY_AFTER_S)
         .send(pendingDocument(requestId, acceptedAt))
     })
 
-    app.get<{ Params: { requestId: string }; Querystring: { at?: string | string[] } }>(
-      '/api/v1/workflow-requests/:requestId',
-      async (request, reply) => {
-        const requestId = request.params.requestId.toLowerCase()
-        const token = request.query.at
-        const at = token === undefined ? undefined : parseAt(String(token))
-        if (token !== undefined && !at)
-          throw new HttpProblem(
-            makeProblem('validation-error', 'The parameter at is not one that this service gave out'),
-          )
-        const status = isUuid(requestId) ? await readStatus(requestId, at) : ({ kind: 'unknown' } as const)
-        switch (status.kind) {
-          case 'settled':
-            if (status.settled.purged) throw new HttpProblem(goneProblem(status.settled, makeProblem))
-            return documentOf(status.settled, makeProblem)
-          case 'pending':
-            return reply
-              .header('cache-control', 'no-store')
-              .header('retry-after', RETRY_AFTER_S)
-              .send({
-                ...pendingDocument(requestId, status.acceptedAt),
-                queue_distance: status.queueDistance,
-              })
-          case 'gone':
-            throw new HttpProblem(
-              makeProblem(
-                'gone',
-                status.isLogLost
-                  ? 'The log that took this request is no more: its outcome is not known'
-                  : 'How this request ended is no longer kept',
-                { instance: requestHref(requestId) },
-              ),
-            )
-          case 'unclear':
-            throw new HttpProblem(
-              makeProblem(
-                'unavailable',
-                'Requests are waiting, and this id may be one of them: ask again later',
-              ),
-            )
-          case 'unknown':
-            throw new HttpProblem(makeProblem('not-found', 'There is no request with this id'))
+    serve(app, getWorkflowRequest, makeProblem, async ({ params, query: { at: token }, request, reply }) => {
+      const requestId = params.request_id.toLowerCase()
+      const at = token === undefined ? undefined : parseAt(token)
+      if (token !== undefined && !at)
+        throw new HttpProblem(
+          makeProblem('validation-error', 'The parameter at is not one that this service gave out'),
+        )
+      const waitS = readWait(request.headers.prefer)
+      const document = statusDocument(requestId, await statusAfter(waitS, requestId, at, reply))
+      if (waitS !== undefined) preferenceApplied(reply, waitS)
+      if (document.state === 'pending')
+        reply.header('cache-control', 'no-store').header('retry-after', RETRY_AFTER_S)
+      return replyTagged(request, reply, document)
+    })
+  }
+
+  /** Reads and publishes; of what was read only the name is kept, for the rest may be large and the wait long. */
+  async function accept(request: FastifyRequest): Promise<{ accepted: NamedRequest; at: AcceptedAt }> {
+    const create = readCreateRequest(request, makeProblem)
+    const { requestId, fingerprint, acceptedAt } = create
+    const position = await about(requestId, makeProblem, () => publish(create, request.body as Buffer))
+    return {
+      accepted: { requestId, fingerprint, acceptedAt, ...nameOf(create) },
+      at: { tag: logTag, ...position, acceptedAt },
+    }
+  }
+
+  /** The status; where there is no outcome yet, the one that it has when the wait is over. */
+  async function statusAfter(
+    waitS: number | undefined,
+    requestId: string,
+    at: AcceptedAt | undefined,
+    reply: FastifyReply,
+  ): Promise<Status> {
+    if (!isUuid(requestId)) return { kind: 'unknown' }
+    const status = await readStatus(requestId, at)
+    if (waitS === undefined || (status.kind !== 'pending' && status.kind !== 'unclear')) return status
+    await waiters.wait(requestId, status.kind === 'pending' ? at : undefined, waitS * 1000, endOf(reply))
+    return readStatus(requestId, at)
+  }
+
+  /** What a status says; throws the problem where there is nothing to say. */
+  function statusDocument(requestId: string, status: Status): RequestDocument {
+    switch (status.kind) {
+      case 'settled':
+        if (status.settled.purged) throw new HttpProblem(goneProblem(status.settled, makeProblem))
+        return documentOf(status.settled, makeProblem)
+      case 'pending':
+        return {
+          ...pendingDocument(requestId, status.acceptedAt),
+          queue_distance: status.queueDistance,
         }
-      },
-    )
+      case 'gone':
+        throw new HttpProblem(
+          makeProblem(
+            'gone',
+            status.isLogLost
+              ? 'The log that took this request is no more: its outcome is not known'
+              : 'How this request ended is no longer kept',
+            { instance: requestHref(requestId) },
+          ),
+        )
+      case 'unclear':
+        throw new HttpProblem(
+          makeProblem('unavailable', 'Requests are waiting, and this id may be one of them: ask again later'),
+        )
+      case 'unknown':
+        throw new HttpProblem(makeProblem('not-found', 'There is no request with this id'))
+    }
+  }
+
+  /** Answers as the synchronous door does, if that can be done: whatever cannot be read now, the broker has the request. */
+  async function isAnswered(
+    accepted: NamedRequest,
+    at: AcceptedAt,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<boolean> {
+    try {
+      const status = await readStatus(accepted.requestId, at)
+      if (status.kind !== 'settled' || status.settled.purged) return false
+      await answerOutcome(reply, registeredAs(accepted, status.settled), parts)
+      return true
+    } catch (error) {
+      const { requestId } = accepted
+      request.log.warn({ request_id: requestId, err: error }, 'cannot read yet how a request ended')
+      return false
+    }
   }
 }
 
-function pendingDocument(requestId: string, acceptedAt: Date): RequestDocument {
-  return {
-    request_id: requestId,
-    state: 'pending',
-    workflow_name: null,
-    version: null,
-    accepted_at: acceptedAt.toISOString(),
-    completed_at: null,
-  }
+/** An outcome as the answer to this request, which may be another one than it was stored for. */
+function registeredAs(request: NamedRequest, settled: Settled): Registered {
+  if (settled.fingerprint !== request.fingerprint) return idReused(request, settled)
+  return { ...settled, replayed: settled.acceptedAt.getTime() !== request.acceptedAt.getTime() }
+}
+
+function preferenceApplied(reply: FastifyReply, waitS: number) {
+  reply.header('preference-applied', `wait=${waitS}`)
+}
+
+/** Aborted when the answer is out, or nobody is there any more to get it. `request.signal` is deaf once a body is read. */
+function endOf(reply: FastifyReply): AbortSignal {
+  const ended = new AbortController()
+  if (reply.raw.destroyed) ended.abort()
+  else reply.raw.once('close', () => ended.abort())
+  return ended.signal
 }

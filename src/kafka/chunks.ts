@@ -1,4 +1,5 @@
 import type { Batch, KafkaMessage } from 'kafkajs'
+import { CHUNK_LIMITS } from '../domain/limits.ts'
 
 /** Consecutive records of one partition that are settled together. */
 export interface Chunk {
@@ -7,9 +8,6 @@ export interface Chunk {
   /** Where the log goes on when these are settled. */
   nextOffset: bigint
 }
-
-const MAX_RECORDS = 500
-const MAX_BYTES = 4 * 1024 * 1024
 
 /** The records of a batch in chunks. The last one ends where the batch does, past records that nobody sees. */
 export function* chunksOf(batch: Batch): Generator<Chunk> {
@@ -22,7 +20,10 @@ export function* chunksOf(batch: Batch): Generator<Chunk> {
   })
   for (const record of batch.messages) {
     const size = record.value?.length ?? 0
-    if (records.length === MAX_RECORDS || (records.length > 0 && bytes + size > MAX_BYTES)) {
+    if (
+      records.length === CHUNK_LIMITS.requests ||
+      (records.length > 0 && bytes + size > CHUNK_LIMITS.bytes)
+    ) {
       yield chunk(records.at(-1)!.offset)
       records = []
       bytes = 0

@@ -72,12 +72,13 @@ export async function openPublisher(kafka: Kafka, options: { timeoutMs: number }
     })
   }
 
-  const send = gather<Addressed, Position>({
+  const send = gather<Addressed & { deadline: number }, Position>({
     run: (records) => produce(records),
     sizeOf,
     maxItems: 200,
     maxSize: MAX_BYTES,
     maxInFlight: 4,
+    isExpired: ({ deadline }) => performance.now() > deadline,
   })
 
   async function park(records: readonly Addressed[]): Promise<void> {
@@ -97,7 +98,8 @@ export async function openPublisher(kafka: Kafka, options: { timeoutMs: number }
   return {
     park,
     // The deadline counts from here: a record may wait for others before it is under way.
-    send: (topic, message) => inTime(send({ topic, message }), options.timeoutMs),
+    send: (topic, message) =>
+      inTime(send({ topic, message, deadline: performance.now() + options.timeoutMs }), options.timeoutMs),
     async sendAll(records) {
       for (const some of bySize(records)) await produce(some)
     },

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type Body, readBody } from '../../src/domain/body.ts'
+import { type Body, readBody, readItem } from '../../src/domain/body.ts'
 import { LIMITS } from '../../src/domain/limits.ts'
 import { runs } from '../support/seeded.ts'
 import { aWorkflow } from '../support/workflows.ts'
@@ -104,4 +104,34 @@ test('no bytes make it throw', () => {
     }),
     runs(300),
   )
+})
+
+test('an item of many is read as a body of the same JSON', () => {
+  const value = fc.oneof(
+    fc.jsonValue(),
+    fc
+      .dictionary(fc.constantFrom(...Object.keys(aWorkflow()), 'x'), fc.jsonValue(), { maxKeys: 2 })
+      .map((fields) => ({ ...aWorkflow(), ...fields })),
+  )
+  fc.assert(
+    fc.property(value, (given) => {
+      const json = JSON.stringify(given)
+      const { fingerprint, ...body } = read(json)
+      const item = readItem(JSON.parse(json))
+      expect(item).toEqual(
+        body.kind === 'valid' ? { ...body, fingerprint, bytes: Buffer.byteLength(json) } : body,
+      )
+    }),
+    runs(300),
+  )
+})
+
+test('an item is measured without its white space', () => {
+  const largest = aWorkflow({ content: 'x' })
+  largest.content = 'x'.repeat(LIMITS.bytes - JSON.stringify(largest).length + 1)
+  expect(readItem(largest).kind).toBe('valid')
+  expect(readItem({ ...largest, content: `${largest.content}x` })).toMatchObject({
+    kind: 'invalid',
+    rejection: { reason: 'payload-too-large' },
+  })
 })

@@ -1,15 +1,35 @@
 import { randomUUID } from 'node:crypto'
-import { expect, test } from 'vitest'
-import { get, post } from '../support/http.ts'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { LIMITS } from '../../src/domain/limits.ts'
+import { type Answer, get, post } from '../support/http.ts'
+import { listen } from '../support/kafka.ts'
+import { countRecords } from '../support/log-ends.ts'
 import { expectProblem } from '../support/problems.ts'
 import { raw } from '../support/raw-http.ts'
 import { sharedService } from '../support/shared-service.ts'
+import { startTcpProxy } from '../support/tcp-proxy.ts'
+import { until } from '../support/until.ts'
 import { aWorkflow } from '../support/workflows.ts'
+import { makeWorld, startApp } from '../support/world.ts'
 
-const service = sharedService({ roles: ['ingress'] })
+const service = sharedService()
 
-const create = (body: unknown, key?: string) =>
-  post(`${service.url}/api/v1/workflows`, body, key === undefined ? {} : { 'idempotency-key': key })
+const keyed = (key: string | undefined): Record<string, string> =>
+  key === undefined ? {} : { 'idempotency-key': key }
+const create = (body: unknown, key?: string, url = service.url) =>
+  post(`${url}/api/v1/workflows`, body, keyed(key))
+const accept = (body: unknown, key: string, url = service.url) =>
+  post(`${url}/api/v1/workflow-requests`, body, keyed(key))
+
+/** How the request of a 202 ended. */
+function outcomeOf(accepted: Answer) {
+  expect(accepted.status).toBe(202)
+  return until('an outcome', async () => {
+    const { status, body } = await get(`${service.url}${accepted.headers.get('location')}`)
+    expect(status).toBe(200)
+    return body.state !== 'pending' && body
+  })
+}
 
 async function workflowsNamed(...bodies: Record<string, unknown>[]): Promise<number> {
   const { rows } = await service.owner.query(
@@ -143,20 +163,34 @@ test.each([
   ['of 256 characters', 'x'.repeat(256)],
   ['of 256 characters in quotes', `"${'x'.repeat(256)}"`],
   ['with letters that are not ASCII', 'clé'],
-])('400: a key that is %s', async (_what, key) => {
+  ['with such letters in quotes', '"clé"'],
+  ['with a tab in quotes', '"one\ttwo"'],
+  ['with a parameter', '"one";two=3'],
+  ['an escape that does not exist', '"one\\two"'],
+])('400 at each door: a key that is %s', async (_what, key) => {
   const body = aWorkflow()
-  const problem = expectProblem(await create(body, key), 'validation-error')
-  expect(problem.detail).toMatch(/Idempotency-Key/)
+  const sent = await countRecords(service, service.env.REQUEST_TOPIC!)
+  for (const send of [create, accept]) {
+    const problem = expectProblem(await send(body, key), 'validation-error')
+    expect(problem.detail).toMatch(/Idempotency-Key/)
+    expect(problem.errors).toEqual([{ pointer: '', detail: 'the header Idempotency-Key cannot be read' }])
+  }
   expect(await workflowsNamed(body)).toBe(0)
+  expect(await countRecords(service, service.env.REQUEST_TOPIC!)).toBe(sent)
 })
 
-test('400: two keys at once', async () => {
+test.each([
+  ['two keys', 'one', 'two'],
+  ['one key twice', 'one', 'one'],
+  ['one key twice, in quotes', '"one"', '"one"'],
+  ['a key and nothing', 'one', ''],
+])('400: %s at once', async (_what, one, other) => {
   const body = aWorkflow()
   const text = JSON.stringify(body)
   const answer = await raw(
     service.url,
     `POST /api/v1/workflows HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-type: application/json\r\n` +
-      `content-length: ${text.length}\r\nidempotency-key: one\r\nidempotency-key: two\r\n\r\n${text}`,
+      `content-length: ${text.length}\r\nidempotency-key: ${one}\r\nidempotency-key: ${other}\r\n\r\n${text}`,
   )
   expectProblem(answer, 'validation-error')
   expect(await workflowsNamed(body)).toBe(0)
@@ -167,4 +201,199 @@ test('201: a key of 255 characters', async () => {
   const body = aWorkflow()
   expect((await create(body, key)).status).toBe(201)
   expect((await create(body, `"${key}"`)).headers.get('idempotent-replayed')).toBe('true')
+})
+
+describe('at the asynchronous door', () => {
+  test('two at once with one key and body are one request with one effect, and both are answered', async () => {
+    for (let round = 0; round < 3; round += 1) {
+      const [body, key] = [aWorkflow(), randomUUID()]
+      const accepted = await Promise.all([accept(body, key), accept(body, key)])
+      expect(accepted[1]!.body.request_id).toBe(accepted[0]!.body.request_id)
+      const [one, other] = await Promise.all(accepted.map(outcomeOf))
+      expect(one.state).toBe('created')
+      expect(other).toEqual(one)
+      expect(await workflowsNamed(body)).toBe(1)
+    }
+  })
+
+  test('a key with another body is a 202 of its own, and rejected in its status and in its reply', async () => {
+    const replies = await listen(service, service.env.REPLY_TOPIC!)
+    onTestFinished(() => replies.close())
+    const [body, other, key] = [aWorkflow(), aWorkflow(), randomUUID()]
+    const first = await accept(body, key)
+    const created = await outcomeOf(first)
+    expect(created.state).toBe('created')
+
+    const second = await accept(other, key)
+    expect(second.body.request_id).not.toBe(first.body.request_id)
+    const rejected = await outcomeOf(second)
+    expect(rejected).toMatchObject({ state: 'rejected', problem: { status: 422, retryable: false } })
+    expect(rejected.problem.type).toMatch(/\/problems\/idempotency-key-reused$/)
+    const replyTo = (requestId: string) =>
+      until('a reply', () =>
+        replies.records
+          .map(({ value }) => JSON.parse(String(value)))
+          .find((data) => data.request_id === requestId),
+      )
+    expect(await replyTo(rejected.request_id)).toEqual(rejected)
+    expect(await replyTo(created.request_id)).toEqual(created)
+    expect(await outcomeOf(first)).toEqual(created)
+    expect(await workflowsNamed(body, other)).toBe(1)
+  })
+})
+
+test('one at each door at once with one key and body has one effect, and both are answered with it', async () => {
+  for (let round = 0; round < 5; round += 1) {
+    const [body, key] = [aWorkflow(), randomUUID()]
+    const [now, later] = await Promise.all([create(body, key), accept(body, key)])
+    expect(now.status).toBe(201)
+    expect(later.body.request_id).toBe(now.body.created_by_request)
+    expect(await outcomeOf(later)).toMatchObject({ state: 'created', workflow_id: now.body.workflow_id })
+    expect(await workflowsNamed(body)).toBe(1)
+  }
+})
+
+test('one at each door at once with one key and other bodies: one is created, the other is rejected', async () => {
+  for (let round = 0; round < 5; round += 1) {
+    const bodies = [aWorkflow(), aWorkflow()]
+    const key = randomUUID()
+    const [now, later] = await Promise.all([create(bodies[0], key), accept(bodies[1], key)])
+    const { state } = await outcomeOf(later)
+    expect([now.status, state]).toEqual(state === 'created' ? [422, 'created'] : [201, 'rejected'])
+    expect(await workflowsNamed(...bodies)).toBe(1)
+  }
+})
+
+describe('what is no outcome is not stored: the key stays free', () => {
+  const requests = async () => {
+    const { rows } = await service.owner.query('select count(*)::int as rows from registration_request')
+    return rows[0].rows
+  }
+  const role = () => new URL(service.infrastructure.databaseUrl).username
+
+  /** Sends a request that ends as `slug`, and then a good one with the same key. */
+  async function expectNotStored(
+    slug: Parameters<typeof expectProblem>[1],
+    body: unknown,
+    mend = async () => {},
+  ) {
+    const before = await requests()
+    const key = randomUUID()
+    const answer = await create(body, key)
+    const problem = expectProblem(answer, slug)
+    expect(await requests()).toBe(before)
+    await mend()
+    const after = await create(aWorkflow(), key)
+    expect(after.status).toBe(201)
+    expect(after.headers.has('idempotent-replayed')).toBe(false)
+    return problem
+  }
+
+  test('a 400', async () => {
+    await expectNotStored('validation-error', aWorkflow({ version: 'v1' }))
+    await expectNotStored('validation-error', '{')
+  })
+
+  test('a 413', async () => {
+    await expectNotStored('payload-too-large', aWorkflow({ content: 'x'.repeat(LIMITS.bytes) }))
+  })
+
+  test('a 503, which tells the request', async () => {
+    const holder = await service.owner.connect()
+    const release = async () => {
+      await holder.query('rollback')
+      holder.release()
+    }
+    await holder.query('begin; lock table workflow in exclusive mode')
+    const problem = await expectNotStored('unavailable', aWorkflow(), release)
+    expect(problem.instance).toBe(`/api/v1/workflow-requests/${problem.request_id}`)
+  })
+
+  test('a 500 that is systemic, which tells the request', async () => {
+    await service.owner.query(`revoke insert on workflow from ${role()}`)
+    const grant = async () => void (await service.owner.query(`grant insert on workflow to ${role()}`))
+    const problem = await expectNotStored('internal-error', aWorkflow(), grant)
+    expect(problem.instance).toBe(`/api/v1/workflow-requests/${problem.request_id}`)
+  })
+})
+
+test('a 500 that is failed is stored and final, though its cause is gone', async () => {
+  const [body, key] = [aWorkflow({ owner: 'victim' }), randomUUID()]
+  await service.owner.query(`alter table workflow add constraint not_mine check (owner <> 'victim')`)
+  const first = await create(body, key).finally(() =>
+    service.owner.query('alter table workflow drop constraint not_mine'),
+  )
+  const problem = expectProblem(first, 'internal-error')
+  expect(first.headers.has('idempotent-replayed')).toBe(false)
+  const again = await create(body, key)
+  expect(expectProblem(again, 'internal-error')).toEqual(problem)
+  expect(again.headers.get('idempotent-replayed')).toBe('true')
+  expect(await outcomeOf(await accept(body, key))).toMatchObject({ state: 'failed', problem })
+  expectProblem(await create(aWorkflow(), key), 'idempotency-key-reused')
+  expect(await workflowsNamed(body)).toBe(0)
+})
+
+describe('a key is known', () => {
+  test('after a restart', async () => {
+    const world = await makeWorld()
+    onTestFinished(() => world.close())
+    const bodies = [aWorkflow(), aWorkflow()]
+    const key = randomUUID()
+    const before = await startApp(world, { roles: ['ingress'] })
+    const first = await create(bodies[0], key, before.url).finally(() => before.close())
+    expect(first.status).toBe(201)
+
+    const after = await startApp(world, { roles: ['ingress'] })
+    onTestFinished(() => after.close())
+    const again = await create(bodies[0], key, after.url)
+    expect(again).toMatchObject({ status: 201, body: first.body })
+    expect(again.headers.get('idempotent-replayed')).toBe('true')
+    expectProblem(await create(bodies[1], key, after.url), 'idempotency-key-reused')
+  })
+
+  test('to every instance, also when they are asked at once', async () => {
+    const other = await startApp(service, { roles: ['ingress'] })
+    onTestFinished(() => other.close())
+    for (let round = 0; round < 5; round += 1) {
+      const [body, key] = [aWorkflow(), randomUUID()]
+      const answers = await Promise.all(
+        [service.url, other.url, service.url, other.url].map((url) => create(body, key, url)),
+      )
+      expect(answers.map(({ status }) => status)).toEqual([201, 201, 201, 201])
+      expect(new Set(answers.map((answer) => answer.body.workflow_id)).size).toBe(1)
+      expect(answers.filter(({ headers }) => !headers.has('idempotent-replayed'))).toHaveLength(1)
+      expectProblem(await create(aWorkflow(), key, other.url), 'idempotency-key-reused')
+      expect(await workflowsNamed(body)).toBe(1)
+    }
+  })
+})
+
+test('a 503 whose request was carried out all the same tells its id, and a retry finds its outcome', async () => {
+  const world = await makeWorld()
+  const url = new URL(world.infrastructure.databaseUrl)
+  const proxy = await startTcpProxy(url.href)
+  url.hostname = '127.0.0.1'
+  url.port = String(proxy.port)
+  const infrastructure = { ...world.infrastructure, databaseUrl: url.href }
+  const app = await startApp({ ...world, infrastructure }, { roles: ['ingress'] })
+  onTestFinished(async () => {
+    await app.close()
+    await proxy.close()
+    await world.close()
+  })
+  const [body, key] = [aWorkflow(), randomUUID()]
+  const carriedOut = proxy.withholdAnswer('insert into workflow')
+  const answered = create(body, key, app.url)
+  await carriedOut
+  await proxy.refuse()
+  const problem = expectProblem(await answered, 'unavailable')
+  const { rows } = await world.owner.query('select created_by_request from workflow')
+  expect(rows).toEqual([{ created_by_request: problem.request_id }])
+  expect(problem.instance).toBe(`/api/v1/workflow-requests/${problem.request_id}`)
+
+  await proxy.open()
+  expect((await get(`${app.url}${problem.instance}`)).body.state).toBe('created')
+  const again = await create(body, key, app.url)
+  expect(again).toMatchObject({ status: 201, body: { created_by_request: problem.request_id } })
+  expect(again.headers.get('idempotent-replayed')).toBe('true')
 })

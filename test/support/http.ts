@@ -7,17 +7,26 @@ export interface Answer {
 
 /** POSTs JSON (a text goes as it is). */
 export function post(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Answer> {
-  return answer(
-    fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', ...headers },
-      body: typeof body === 'string' || body instanceof Uint8Array ? (body as string) : JSON.stringify(body),
-    }),
-  )
+  return sendJson('POST', url, body, headers)
+}
+
+/** PATCHes with JSON (a text goes as it is). */
+export function patch(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+  return sendJson('PATCH', url, body, headers)
 }
 
 export function get(url: string, headers: Record<string, string> = {}): Promise<Answer> {
   return answer(fetch(url, { headers }))
+}
+
+function sendJson(method: string, url: string, body: unknown, headers: Record<string, string>) {
+  return answer(
+    fetch(url, {
+      method,
+      headers: { 'content-type': 'application/json', ...headers },
+      body: typeof body === 'string' || body instanceof Uint8Array ? (body as string) : JSON.stringify(body),
+    }),
+  )
 }
 
 async function answer(response: Promise<Response>): Promise<Answer> {

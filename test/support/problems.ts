@@ -4,6 +4,7 @@ import type { Answer } from './http.ts'
 /** The problems as they are published, each with its status. */
 export const STATUS_OF = {
   'validation-error': 400,
+  'immutable-field-violation': 400,
   'not-found': 404,
   'method-not-allowed': 405,
   'request-timeout': 408,
@@ -47,7 +48,8 @@ export function expectProblemShape(problem: Record<string, unknown>) {
   expect(retryable).toBe(status === 408 || status === 503)
   expect(Object.keys(rest).filter((member) => !OPTIONAL.includes(member))).toEqual([])
   expect(textsIn(problem).filter((text) => !text.isWellFormed() || text.includes('\0'))).toEqual([])
-  if (slug === 'validation-error' && rest.errors !== undefined) {
+  if (slug === 'immutable-field-violation') expect(rest.errors).toBeDefined()
+  if (['validation-error', 'immutable-field-violation'].includes(slug) && rest.errors !== undefined) {
     expect(rest.errors).not.toEqual([])
     for (const error of rest.errors as Record<string, unknown>[]) {
       expect(Object.keys(error).sort()).toEqual(['detail', 'pointer'])

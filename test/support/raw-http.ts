@@ -22,3 +22,33 @@ export function raw(url: string, request: string): Promise<Pick<Answer, 'status'
     })
   })
 }
+
+/** A connection on which a test says what it likes, when it likes. */
+export interface Line {
+  say(text: string): void
+  /** Everything that came back so far. */
+  heard(): string
+  /** Whether the server has let go of it. */
+  isClosed(): boolean
+  hangUp(): void
+}
+
+export function dial(url: string): Line {
+  const { hostname, port } = new URL(url)
+  const socket = connect(Number(port), hostname)
+  let text = ''
+  let closed = false
+  socket.setEncoding('utf8').on('data', (part: string) => {
+    text += part
+  })
+  socket.on('error', () => {}) // the server may let go at any time
+  socket.on('close', () => {
+    closed = true
+  })
+  return {
+    say: (part) => void socket.write(part),
+    heard: () => text,
+    isClosed: () => closed,
+    hangUp: () => socket.destroy(),
+  }
+}

@@ -1,0 +1,53 @@
+import createClient, { type Client, type ClientOptions, mergeHeaders } from 'openapi-fetch'
+import type { components, paths } from './types.ts'
+import { type WaitForOutcome, waitForOutcomeWith } from './wait-for-outcome.ts'
+
+export { executionEngineValues, outcomeValues, requestStateValues, workflowStatusValues } from './types.ts'
+export { type EndedRequest, ProblemError, type WaitForOutcome, type WaitOptions } from './wait-for-outcome.ts'
+export type { paths }
+
+type Schemas = components['schemas']
+
+/** A workflow to register. */
+export type CreateWorkflow = Schemas['CreateWorkflow']
+/** A workflow of the catalog. */
+export type Workflow = Schemas['Workflow']
+export type WorkflowSummary = Schemas['WorkflowSummary']
+export type WorkflowChange = Schemas['WorkflowChange']
+export type WorkflowStatus = Schemas['WorkflowStatus']
+export type ExecutionEngine = Schemas['ExecutionEngine']
+/** Why something is not so, the same object on every surface (RFC 9457). */
+export type Problem = Schemas['Problem']
+export type FieldError = Schemas['FieldError']
+/** What a request came to. */
+export type RequestDocument = Schemas['RequestDocument']
+export type RequestState = Schemas['RequestState']
+export type Outcome = Schemas['Outcome']
+export type DryRun = Schemas['DryRun']
+export type BatchResult = Schemas['BatchResult']
+export type ItemResult = Schemas['ItemResult']
+
+/** `GET`, `POST` and `PATCH` take a path of the API; what they take and answer is typed by it. */
+export interface RegistrarClient extends Client<paths> {
+  waitForOutcome: WaitForOutcome
+}
+
+export type RegistrarClientOptions = ClientOptions & { baseUrl: string }
+
+/**
+ * A client of the service at `baseUrl`. The options are those of openapi-fetch: headers, a `fetch` of one's own, …
+ * Throws a `TypeError` where no request can be made of them.
+ */
+export function createRegistrarClient(options: RegistrarClientOptions): RegistrarClient {
+  assertUsable(options)
+  const client = createClient<paths>(options)
+  return Object.assign(client, { waitForOutcome: waitForOutcomeWith(client) })
+}
+
+/** Later, a wrong option would look like a failure of the connection, which is a `TypeError` too. */
+function assertUsable(options: RegistrarClientOptions): void {
+  const { baseUrl, headers, Request = globalThis.Request } = options
+  const { protocol } = new URL(new Request(baseUrl, { headers: mergeHeaders(headers) }).url)
+  if (protocol !== 'http:' && protocol !== 'https:')
+    throw new TypeError(`The base URL begins with ${protocol}, not with http: or https:`)
+}

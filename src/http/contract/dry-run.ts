@@ -1,0 +1,17 @@
+import { z } from 'zod'
+import { outcomeSchema } from '../../domain/outcome.ts'
+import { problemSchema } from '../../domain/problem.ts'
+
+/** What would become of a request. */
+export const dryRunSchema = z
+  .strictObject({
+    dry_run: z.literal(true),
+    state: outcomeSchema.describe('How the request would end now'),
+    status: z.int().describe('The status that the synchronous door would answer with'),
+    workflow_name: z.string().nullable(),
+    version: z.string().nullable(),
+    workflow_id: z.uuid().optional().describe('When this very request has made the workflow already'),
+    problem: problemSchema.optional().describe('When it would not end as `created`: why'),
+  })
+  .meta({ id: 'DryRun', description: 'What would happen now. Nothing was written.' })
+export type DryRun = z.output<typeof dryRunSchema>

@@ -1,0 +1,25 @@
+import type { FastifyReply } from 'fastify'
+import type { WorkflowRow } from '../db/catalog.ts'
+import { documentOf, workflowHref } from '../domain/document.ts'
+import type { MakeProblem } from '../domain/problem.ts'
+import type { Registered } from '../domain/request.ts'
+import { about, replyProblem } from './problems.ts'
+
+export interface OutcomeAnswerParts {
+  workflowById: (workflowId: string) => Promise<WorkflowRow | undefined>
+  makeProblem: MakeProblem
+}
+
+/** Answers with how a request ended: 201 and the workflow that it made, or the problem. */
+export async function answerOutcome(
+  reply: FastifyReply,
+  registered: Registered,
+  { workflowById, makeProblem }: OutcomeAnswerParts,
+) {
+  const { requestId, replayed } = registered
+  const { problem, workflow_id } = documentOf(registered, makeProblem)
+  const workflow = workflow_id && (await about(requestId, makeProblem, () => workflowById(workflow_id)))
+  if (replayed) reply.header('idempotent-replayed', 'true')
+  if (problem) return replyProblem(reply, problem)
+  return reply.code(201).header('location', workflowHref(workflow_id!)).send(workflow)
+}

@@ -1,0 +1,71 @@
+import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { MakeProblem, Problem, ProblemSlug } from '../domain/problem.ts'
+import { PROBLEM_JSON } from './problems.ts'
+
+interface Exchange {
+  request: IncomingMessage
+  response: ServerResponse
+  /** What has to be answered before. */
+  before: ServerResponse | undefined
+}
+
+/**
+ * Answers what never becomes a request: bytes that are not HTTP, heads and bodies that do not come to an end in time,
+ * and CONNECT. Then the connection is closed.
+ *
+ * An answer goes to the oldest request that has none. A request that was understood therefore gets its own answer
+ * first, and one whose answer is out already gets no second one.
+ */
+export function unreadableRequests(makeProblem: MakeProblem) {
+  const exchanges = new WeakMap<Duplex, Exchange>()
+  const ending = new WeakSet<Duplex>()
+
+  function end(socket: Duplex, problem: Problem | undefined) {
+    if (!socket.writable) return void socket.destroy()
+    socket.end(problem && written(problem), () => socket.destroy()) // the other side may never close its half
+  }
+
+  return {
+    answer(error: NodeJS.ErrnoException, socket: Socket) {
+      if (ending.has(socket)) return
+      ending.add(socket)
+      const { request, response, before } = exchanges.get(socket) ?? {}
+      const slug = SLUGS[error.code ?? ''] ?? 'validation-error'
+      const isAnswered = request?.complete === false && response?.headersSent
+      const problem = isAnswered ? undefined : makeProblem(slug, 'The request could not be read as HTTP')
+      const awaited = request?.complete ? response : before
+      if (!awaited || awaited.writableFinished) return end(socket, problem)
+      awaited.once('close', () => end(socket, problem))
+    },
+
+    watch(server: Server) {
+      server.on('request', (request, response) => {
+        const before = exchanges.get(request.socket)?.response
+        exchanges.set(request.socket, {
+          request,
+          response,
+          before: before?.writableFinished ? undefined : before,
+        })
+      })
+      server.on('connect', (_request, socket) => {
+        socket.on('error', () => socket.destroy())
+        end(socket, makeProblem('not-found', 'There is nothing at this URL'))
+      })
+    },
+  }
+}
+
+function written(problem: Problem): string {
+  const body = JSON.stringify(problem)
+  return (
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\nconnection: close\r\n` +
+    `content-type: ${PROBLEM_JSON}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+  )
+}
+
+const SLUGS: Record<string, ProblemSlug> = {
+  HPE_HEADER_OVERFLOW: 'header-fields-too-large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
+}
