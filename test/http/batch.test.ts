@@ -2,12 +2,11 @@ import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { LIMITS } from '../../src/domain/limits.ts'
+import { ingressBehindProxy } from '../support/behind-proxy.ts'
 import { type Answer, get, post } from '../support/http.ts'
 import { expectProblem, expectProblemShape } from '../support/problems.ts'
 import { sharedService } from '../support/shared-service.ts'
-import { startTcpProxy } from '../support/tcp-proxy.ts'
 import { aWorkflow } from '../support/workflows.ts'
-import { makeWorld, startApp } from '../support/world.ts'
 
 const MAX_BYTES = 8 * 1024 * 1024
 
@@ -287,18 +286,7 @@ describe('the log', () => {
 
 describe('while PostgreSQL is away', () => {
   test('each request is 503 and tells its id, what is invalid is 400, and a retry finds all created', async () => {
-    const world = await makeWorld()
-    const url = new URL(world.infrastructure.databaseUrl)
-    const proxy = await startTcpProxy(url.href)
-    url.hostname = '127.0.0.1'
-    url.port = String(proxy.port)
-    const infrastructure = { ...world.infrastructure, databaseUrl: url.href }
-    const app = await startApp({ ...world, infrastructure }, { roles: ['ingress'] })
-    onTestFinished(async () => {
-      await app.close()
-      await proxy.close()
-      await world.close()
-    })
+    const { proxy, app } = await ingressBehindProxy()
     const key = randomUUID()
     const items = [aWorkflow(), aWorkflow({ version: 'v1' }), aWorkflow()]
 

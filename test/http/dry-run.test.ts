@@ -1,16 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { readBody } from '../../src/domain/body.ts'
 import { keyedRequestId } from '../../src/domain/ids.ts'
+import { ingressBehindProxy } from '../support/behind-proxy.ts'
 import { type Answer, post } from '../support/http.ts'
 import { countRecords } from '../support/log-ends.ts'
 import { expectProblem, expectProblemShape } from '../support/problems.ts'
 import { runs } from '../support/seeded.ts'
 import { sharedService } from '../support/shared-service.ts'
-import { startTcpProxy } from '../support/tcp-proxy.ts'
 import { aWorkflow } from '../support/workflows.ts'
-import { makeWorld, startApp } from '../support/world.ts'
 
 const service = sharedService({ roles: ['ingress'] })
 
@@ -201,18 +200,7 @@ describe.each([...DOORS, 'workflows/batch'])('POST /api/v1/%s?dry_run=true', (do
 })
 
 test.each([...DOORS, 'workflows/batch'])('503: PostgreSQL does not answer a dry run at %s', async (door) => {
-  const world = await makeWorld()
-  const url = new URL(world.infrastructure.databaseUrl)
-  const proxy = await startTcpProxy(url.href)
-  url.hostname = '127.0.0.1'
-  url.port = String(proxy.port)
-  const infrastructure = { ...world.infrastructure, databaseUrl: url.href }
-  const app = await startApp({ ...world, infrastructure }, { roles: ['ingress'] })
-  onTestFinished(async () => {
-    await app.close()
-    await proxy.close()
-    await world.close()
-  })
+  const { proxy, app } = await ingressBehindProxy()
   const body = door === 'workflows/batch' ? { workflows: [aWorkflow()] } : aWorkflow()
   const send = () => post(`${app.url}/api/v1/${door}?dry_run=true`, body)
   await proxy.refuse()

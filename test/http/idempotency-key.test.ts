@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { LIMITS } from '../../src/domain/limits.ts'
+import { ingressBehindProxy } from '../support/behind-proxy.ts'
 import { type Answer, get, post } from '../support/http.ts'
 import { listen } from '../support/kafka.ts'
 import { countRecords } from '../support/log-ends.ts'
 import { expectProblem } from '../support/problems.ts'
 import { raw } from '../support/raw-http.ts'
 import { sharedService } from '../support/shared-service.ts'
-import { startTcpProxy } from '../support/tcp-proxy.ts'
 import { until } from '../support/until.ts'
 import { aWorkflow } from '../support/workflows.ts'
 import { makeWorld, startApp } from '../support/world.ts'
@@ -369,18 +369,7 @@ describe('a key is known', () => {
 })
 
 test('a 503 whose request was carried out all the same tells its id, and a retry finds its outcome', async () => {
-  const world = await makeWorld()
-  const url = new URL(world.infrastructure.databaseUrl)
-  const proxy = await startTcpProxy(url.href)
-  url.hostname = '127.0.0.1'
-  url.port = String(proxy.port)
-  const infrastructure = { ...world.infrastructure, databaseUrl: url.href }
-  const app = await startApp({ ...world, infrastructure }, { roles: ['ingress'] })
-  onTestFinished(async () => {
-    await app.close()
-    await proxy.close()
-    await world.close()
-  })
+  const { world, proxy, app } = await ingressBehindProxy()
   const [body, key] = [aWorkflow(), randomUUID()]
   const carriedOut = proxy.withholdAnswer('insert into workflow')
   const answered = create(body, key, app.url)

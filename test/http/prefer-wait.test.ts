@@ -3,13 +3,13 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { keyedRequestId } from '../../src/domain/ids.ts'
 import { readWait } from '../../src/http/prefer.ts'
 import { within } from '../../src/within.ts'
+import { ingressBehindProxy } from '../support/behind-proxy.ts'
 import { type Answer, get, post } from '../support/http.ts'
 import { produce } from '../support/kafka.ts'
 import { countRecords } from '../support/log-ends.ts'
 import { expectProblem } from '../support/problems.ts'
 import { sharedService } from '../support/shared-service.ts'
 import { recordStatements, type Statement } from '../support/statements.ts'
-import { startTcpProxy } from '../support/tcp-proxy.ts'
 import { until } from '../support/until.ts'
 import { aWorkflow } from '../support/workflows.ts'
 import { makeWorld, startApp, type World, withService } from '../support/world.ts'
@@ -237,7 +237,7 @@ describe('a POST that waits', () => {
   })
 
   test('is a 202 when the database is away at the end of the wait', async () => {
-    const { ingress, world, proxy } = await behindProxy()
+    const { app: ingress, world, proxy } = await ingressBehindProxy()
     await proxy.refuse()
     const answer = await post(`${ingress.url}${REQUESTS}`, aWorkflow(), { prefer: 'wait=1' })
     expect(answer.status).toBe(202)
@@ -247,7 +247,7 @@ describe('a POST that waits', () => {
   })
 
   test('is a 202 long before a database that has fallen silent is given up', async () => {
-    const { ingress, proxy } = await behindProxy()
+    const { app: ingress, proxy } = await ingressBehindProxy()
     await Promise.all([1, 2, 3, 4].map(() => get(`${ingress.url}${WORKFLOWS}`))) // there are connections
     proxy.freeze()
     expect(proxy.broken()).toBeGreaterThan(0)
@@ -258,7 +258,7 @@ describe('a POST that waits', () => {
   })
 
   test('is a 202 when the service ends while the database is silent', async () => {
-    const { ingress, proxy } = await behindProxy()
+    const { app: ingress, proxy } = await ingressBehindProxy()
     await Promise.all([1, 2, 3, 4].map(() => get(`${ingress.url}${WORKFLOWS}`)))
     const arrivals = countArrivals()
     proxy.freeze()
@@ -272,21 +272,6 @@ describe('a POST that waits', () => {
     expect((await Promise.all(answers)).map(({ status }) => status)).toEqual(Array(20).fill(202))
   })
 })
-
-/** An ingress that reaches its database through a proxy. */
-async function behindProxy() {
-  const world = await makeWorld()
-  onTestFinished(() => world.close())
-  const proxy = await startTcpProxy(world.infrastructure.databaseUrl)
-  onTestFinished(() => proxy.close())
-  const url = new URL(world.infrastructure.databaseUrl)
-  url.hostname = '127.0.0.1'
-  url.port = String(proxy.port)
-  const infrastructure = { ...world.infrastructure, databaseUrl: url.href }
-  const ingress = await startApp({ ...world, infrastructure }, { roles: ['ingress'] })
-  onTestFinished(() => ingress.close())
-  return { world, proxy, ingress }
-}
 
 describe('a GET of a status that waits', () => {
   test('is answered when the request ends, by its position or by its id alone', async () => {
