@@ -1,4 +1,5 @@
 import { and, desc, eq, getTableColumns, inArray, lt, type SQL, sql } from 'drizzle-orm'
+import { PAGE_BYTES } from '../domain/limits.ts'
 import type { WorkflowChange } from '../domain/workflow.ts'
 import type { Db } from './open.ts'
 import { workflow } from './schema.ts'
@@ -32,9 +33,6 @@ const LENGTHS = [
   ...['name', 'description', 'labels', 'custom_labels', 'detected_labels', 'parameters'],
   ...['owner', 'maintainer', 'container_image', 'container_digest', 'status_reason'],
 ].map((column) => sql.raw(`coalesce(octet_length(${column}::text), 0)`))
-
-/** Of all that is long in one answer. */
-const MAX_PAGE_BYTES = 8 * 1024 * 1024
 
 const columns = (withContent: boolean) => (withContent ? everything : summary)
 
@@ -71,7 +69,7 @@ export function catalog(db: Db) {
           from unnest(${sql.param(workflowIds)}::uuid[]) with ordinality as wanted (id, ord)
           join workflow on workflow_id = id
         ) as sized
-        where ord = 1 or bytes <= ${MAX_PAGE_BYTES} order by ord`)
+        where ord = 1 or bytes <= ${PAGE_BYTES} order by ord`)
       const fitting = rows.map(({ id }) => id)
       const found = await db
         .select(columns(withContent))

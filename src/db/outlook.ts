@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { CatalogEntry, ValidRequest } from '../domain/request.ts'
+import { epochMs } from './epoch-ms.ts'
 import type { Db } from './open.ts'
 
 /** What stands in the way of a request. */
@@ -27,7 +28,7 @@ export function outlooks(db: Db) {
             select from registration_request r where r.idempotency_key = input.idempotency_key
           ) as is_key_taken,
           holder.workflow_id, holder.content_hash,
-          (extract(epoch from holder.created_at) * 1000)::float8 as created_at,
+          ${sql.raw(epochMs('holder.created_at'))} as created_at,
           holder.request_fingerprint = decode(input.fingerprint, 'hex') as identical
         from json_to_recordset(${JSON.stringify(input)}::json)
           as input(ord int, workflow_name text, version text, fingerprint text, idempotency_key uuid)

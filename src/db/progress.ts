@@ -1,5 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { Log, LogProgress } from '../domain/progress.ts'
+import { epochMs } from './epoch-ms.ts'
 import type { Db } from './open.ts'
 
 /** What is stored of one partition of any log. Offsets given out before `resetAt` belong to a log that is no more. */
@@ -100,8 +101,7 @@ export function progressOf(db: Db) {
   }
 }
 
-/** As ms since 1970. */
-const RESET_AT = sql.raw('(extract(epoch from reset_at) * 1000)::float8 as reset_at')
+const RESET_AT = sql.raw(`${epochMs('reset_at')} as reset_at`)
 
 function dateOf(ms: number | null): Date | null {
   return ms === null ? null : new Date(ms)

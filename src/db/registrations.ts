@@ -5,6 +5,7 @@ import type { FieldError, RejectionReason } from '../domain/problem.ts'
 import type { LogProgress } from '../domain/progress.ts'
 import type { Lost, RegistrationRequest, Settled, ValidRequest } from '../domain/request.ts'
 import { KEY_REUSED, nameOf } from '../domain/request.ts'
+import { epochMs } from './epoch-ms.ts'
 import type { Db } from './open.ts'
 import { moveProgress } from './progress.ts'
 
@@ -249,17 +250,15 @@ function listSql({ outcome, since, before, limit }: EndedPage) {
     order by r.completed_at desc, r.request_id desc`
 }
 
-const ms = (column: string) => `(extract(epoch from ${column}) * 1000)::float8`
-
 /** Of a status row `r`, the workflow that its request made, and the one that was in its way. Times come as ms since 1970. */
 const storedColumns = sql.raw(`
   r.outcome, encode(coalesce(r.fingerprint, mine.request_fingerprint), 'hex') as fingerprint, r.reason, r.errors,
   r.failure, coalesce(r.workflow_name, mine.workflow_name) as workflow_name,
-  coalesce(r.version, mine.version) as version, ${ms('coalesce(r.accepted_at, mine.created_at)')} as accepted_at,
-  ${ms('coalesce(r.completed_at, mine.created_at)')} as completed_at,
+  coalesce(r.version, mine.version) as version, ${epochMs('coalesce(r.accepted_at, mine.created_at)')} as accepted_at,
+  ${epochMs('coalesce(r.completed_at, mine.created_at)')} as completed_at,
   coalesce(mine.workflow_id, holder.workflow_id) as workflow_id,
   coalesce(mine.content_hash, holder.content_hash) as content_hash,
-  ${ms('coalesce(mine.created_at, holder.created_at)')} as created_at,
+  ${epochMs('coalesce(mine.created_at, holder.created_at)')} as created_at,
   holder.request_fingerprint = r.fingerprint as identical`)
 
 const isHolder = sql.raw(

@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm'
 import type { Outcome } from '../domain/outcome.ts'
 import type { RejectionReason } from '../domain/problem.ts'
 import type { RegistrationRequest } from '../domain/request.ts'
+import { epochMs } from './epoch-ms.ts'
 import type { Db } from './open.ts'
 
 /** Everything that the tables know about one request, side by side. Fingerprints are hex. */
@@ -48,7 +49,7 @@ export function evidence(db: Db) {
     /** When the oldest status row that is still kept was stored; null when none is. */
     async oldestRow(): Promise<Date | null> {
       const { rows } = await db.execute<{ oldest: number | null }>(
-        sql`select (extract(epoch from min(completed_at)) * 1000)::float8 as oldest from registration_request`,
+        sql`select ${sql.raw(epochMs('min(completed_at)'))} as oldest from registration_request`,
       )
       const oldest = rows[0]?.oldest ?? null
       return oldest === null ? null : new Date(oldest)

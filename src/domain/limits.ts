@@ -7,6 +7,9 @@ export const LIMITS = {
   nodes: 10_000,
 } as const
 
+/** Of all that is long in one page of a list. */
+export const PAGE_BYTES = 8 * 1024 * 1024
+
 /** What is registered together at most: the rows of one statement. */
 export const CHUNK_LIMITS = {
   requests: 500,

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { documentOf } from '../domain/document.ts'
 import { isUuid } from '../domain/ids.ts'
+import { PAGE_BYTES } from '../domain/limits.ts'
 import type { Outcome } from '../domain/outcome.ts'
 import type { MakeProblem } from '../domain/problem.ts'
 import type { Settled } from '../domain/request.ts'
@@ -58,9 +59,7 @@ function fitting(rows: readonly Settled[]): readonly Settled[] {
   let bytes = 0
   const end = rows.findIndex(({ rejection }, index) => {
     bytes += rejection ? JSON.stringify(rejection.errors).length : 0
-    return index > 0 && bytes > MAX_PAGE_BYTES
+    return index > 0 && bytes > PAGE_BYTES
   })
   return end === -1 ? rows : rows.slice(0, end)
 }
-
-const MAX_PAGE_BYTES = 8 * 1024 * 1024

@@ -20,7 +20,7 @@ import type { Foresee } from '../dry-run.ts'
 import type { OutcomeWaiters } from '../outcome-waiters.ts'
 import type { ReadStatus, Status } from '../status.ts'
 import { acceptWorkflow, getWorkflowRequest } from './contract/workflow-requests.ts'
-import { readCreateRequest } from './create-request.ts'
+import { bytesOf, readCreateRequest } from './create-request.ts'
 import { dryRun } from './dry-run-answer.ts'
 import { replyTagged } from './etag.ts'
 import { answerOutcome, type OutcomeAnswerParts } from './outcome-answer.ts'
@@ -84,7 +84,7 @@ export function workflowRequestRoutes(parts: WorkflowRequestRoutesParts) {
   async function accept(request: FastifyRequest): Promise<{ accepted: NamedRequest; at: AcceptedAt }> {
     const create = readCreateRequest(request, makeProblem)
     const { requestId, fingerprint, acceptedAt } = create
-    const position = await about(requestId, makeProblem, () => publish(create, request.body as Buffer))
+    const position = await about(requestId, makeProblem, () => publish(create, bytesOf(request)))
     return {
       accepted: { requestId, fingerprint, acceptedAt, ...nameOf(create) },
       at: { tag: logTag, ...position, acceptedAt },

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { outcomeSchema } from '../../domain/outcome.ts'
 import { problemSchema } from '../../domain/problem.ts'
+import { MINIMAL } from './examples.ts'
+import type { Answer } from './operation.ts'
 
 /** What would become of a request. */
 export const dryRunSchema = z
@@ -15,3 +17,13 @@ export const dryRunSchema = z
   })
   .meta({ id: 'DryRun', description: 'What would happen now. Nothing was written.' })
 export type DryRun = z.output<typeof dryRunSchema>
+
+const { workflow_name, version } = MINIMAL
+const created: DryRun = { dry_run: true, state: 'created', status: 201, workflow_name, version }
+
+/** The answer to a single request with `dry_run=true`. */
+export const dryRunAnswer = {
+  description: 'What would happen now (`dry_run=true`)',
+  schema: dryRunSchema,
+  examples: { created: { value: created } },
+} as const satisfies Answer

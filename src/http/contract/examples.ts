@@ -7,7 +7,6 @@ import {
   type ProblemSlug,
   problemsAt,
 } from '../../domain/problem.ts'
-import type { DryRun } from './dry-run.ts'
 import type { Body, ProblemExamples } from './operation.ts'
 
 const REQUEST_ID = '0197f6a2-5b6c-7d3e-8f90-a1b2c3d4e5f6'
@@ -17,7 +16,7 @@ const COMPLETED_AT = '2026-11-23T08:00:00.021Z'
 const instance = `/api/v1/workflow-requests/${REQUEST_ID}`
 
 /** The least that registers a workflow. */
-const minimal = {
+export const MINIMAL = {
   workflow_name: 'restart-pods',
   version: '1.0.0',
   name: 'Restart pods',
@@ -26,7 +25,7 @@ const minimal = {
   execution_engine: 'tekton',
 }
 const complete = {
-  ...minimal,
+  ...MINIMAL,
   version: '1.1.0',
   labels: { severity: 'critical', environment: ['production', 'staging'] },
   custom_labels: { team: 'payments' },
@@ -38,16 +37,16 @@ const complete = {
 export const CREATE_BODY: Body = {
   schema: { component: 'CreateWorkflow' },
   mediaTypes: ['application/json'],
-  examples: { minimal: { value: minimal }, complete: { value: complete } },
+  examples: { minimal: { value: MINIMAL }, complete: { value: complete } },
 }
 export const BATCH_BODY: Body = {
   schema: { component: 'CreateWorkflows' },
   mediaTypes: ['application/json'],
   maxBytes: 8 * 1024 * 1024,
-  examples: { two: { value: { workflows: [minimal, complete] } } },
+  examples: { two: { value: { workflows: [MINIMAL, complete] } } },
 }
 
-const { content, ...unread } = minimal
+const { content, ...unread } = MINIMAL
 export const SUMMARY = {
   workflow_id: WORKFLOW_ID,
   ...unread,
@@ -80,18 +79,11 @@ export const PENDING_DOCUMENT: RequestDocument = {
 export const CREATED_DOCUMENT: RequestDocument = {
   request_id: REQUEST_ID,
   state: 'created',
-  workflow_name: minimal.workflow_name,
-  version: minimal.version,
+  workflow_name: MINIMAL.workflow_name,
+  version: MINIMAL.version,
   workflow_id: WORKFLOW_ID,
   accepted_at: ACCEPTED_AT,
   completed_at: COMPLETED_AT,
-}
-export const DRY_RUN: DryRun = {
-  dry_run: true,
-  state: 'created',
-  status: 201,
-  workflow_name: minimal.workflow_name,
-  version: minimal.version,
 }
 
 const EXAMPLES: Record<ProblemSlug, [detail: string, extension?: ProblemExtension]> = {
@@ -145,8 +137,8 @@ export function problemExamples(baseUrl: string): ProblemExamples {
 export const conflictDocument = ({ conflict }: ProblemExamples): RequestDocument => ({
   request_id: REQUEST_ID,
   state: 'conflict',
-  workflow_name: minimal.workflow_name,
-  version: minimal.version,
+  workflow_name: MINIMAL.workflow_name,
+  version: MINIMAL.version,
   problem: conflict,
   accepted_at: ACCEPTED_AT,
   completed_at: COMPLETED_AT,

@@ -2,15 +2,8 @@ import { z } from 'zod'
 import { requestDocumentSchema } from '../../domain/document.ts'
 import { outcomeSchema } from '../../domain/outcome.ts'
 import { workflowSchema } from '../../domain/workflow.ts'
-import { dryRunSchema } from './dry-run.ts'
-import {
-  CREATE_BODY,
-  CREATED_DOCUMENT,
-  conflictDocument,
-  DRY_RUN,
-  PENDING_DOCUMENT,
-  WORKFLOW,
-} from './examples.ts'
+import { dryRunAnswer } from './dry-run.ts'
+import { CREATE_BODY, CREATED_DOCUMENT, conflictDocument, PENDING_DOCUMENT, WORKFLOW } from './examples.ts'
 import { REQUEST_HEADERS } from './headers.ts'
 import { operation } from './operation.ts'
 import { flag, pageSchema, paging } from './paging.ts'
@@ -34,11 +27,7 @@ export const acceptWorkflow = operation({
   }),
   body: CREATE_BODY,
   answers: {
-    200: {
-      description: 'What would happen now (`dry_run=true`)',
-      schema: dryRunSchema,
-      examples: { created: { value: DRY_RUN } },
-    },
+    200: dryRunAnswer,
     201: {
       description: 'Registered while waiting (`Prefer: wait=N`)',
       schema: workflowSchema,

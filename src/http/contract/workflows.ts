@@ -7,16 +7,8 @@ import {
   workflowSummarySchema,
 } from '../../domain/workflow.ts'
 import { batchResultSchema } from './batch.ts'
-import { dryRunSchema } from './dry-run.ts'
-import {
-  BATCH_BODY,
-  BATCH_DRY_RUN,
-  batchResult,
-  CREATE_BODY,
-  DRY_RUN,
-  SUMMARY,
-  WORKFLOW,
-} from './examples.ts'
+import { dryRunAnswer } from './dry-run.ts'
+import { BATCH_BODY, BATCH_DRY_RUN, batchResult, CREATE_BODY, SUMMARY, WORKFLOW } from './examples.ts'
 import { REQUEST_HEADERS } from './headers.ts'
 import { operation } from './operation.ts'
 import { flag, pageSchema, paging } from './paging.ts'
@@ -60,11 +52,7 @@ export const createWorkflow = operation({
   query: dryRun,
   body: CREATE_BODY,
   answers: {
-    200: {
-      description: 'What would happen now (`dry_run=true`)',
-      schema: dryRunSchema,
-      examples: { created: { value: DRY_RUN } },
-    },
+    200: dryRunAnswer,
     201: {
       description: 'Registered',
       schema: workflowSchema,
