@@ -1,8 +1,9 @@
 import type { FastifyPluginAsync } from 'fastify'
-import type { Admin } from 'kafkajs'
+import type { Admin, Kafka } from 'kafkajs'
 import { type CloseStack, closeStack } from './close-stack.ts'
 import type { Config, Infrastructure } from './config.ts'
 import { catalog, catalogChanges } from './db/catalog.ts'
+import { dbRefusal } from './db/failure.ts'
 import { throwingFaults } from './db/faults.ts'
 import { isMigrated, migrate } from './db/migrate.ts'
 import { type Db, openDb } from './db/open.ts'
@@ -28,16 +29,23 @@ import { workflowRequestRoutes } from './http/workflow-requests.ts'
 import { workflowRoutes } from './http/workflows.ts'
 import { kafkaClient } from './kafka/client.ts'
 import { startConsumer } from './kafka/consumer.ts'
+import { asyncApiDocument } from './kafka/contract/asyncapi.ts'
+import { eventSchemas } from './kafka/contract/schemas.ts'
+import { kafkaRefusal } from './kafka/failure.ts'
 import { toLogEnd } from './kafka/list-offsets.ts'
+import { readCommitted, readOffsets } from './kafka/log-offsets.ts'
 import { requestMessage } from './kafka/messages.ts'
 import { openPublisher, type Publisher } from './kafka/publish.ts'
+import { openReplies, ROUTE_TIMEOUT_MS } from './kafka/replies.ts'
 import { type Step, settleWith } from './kafka/settle.ts'
-import { ensureTopics, readCommitted, readOffsets, retentionOf } from './kafka/topics.ts'
+import type { TopicsFound } from './kafka/topics.ts'
 import type { Logger } from './logger.ts'
 import { outcomeWaiters } from './outcome-waiters.ts'
 import { registerWith } from './register.ts'
-import { retentionComplaint, startRetention } from './retention.ts'
+import { startRetention } from './retention.ts'
+import { reaching, StartError } from './start-error.ts'
 import { readStatusWith } from './status.ts'
+import { prepareTopics, refuseOtherMembers, refuseShortRetention } from './topics-at-start.ts'
 import { TimeLimitExceeded, within } from './within.ts'
 
 export type Role = 'ingress' | 'worker'
@@ -64,11 +72,6 @@ export interface StartOptions {
   signal?: AbortSignal
 }
 
-/** Cannot start: one sentence that says why. */
-export class StartError extends Error {
-  override readonly name = 'StartError'
-}
-
 /** Opens, connects and starts everything that `roles` ask for; what opened first closes last. */
 export async function start(options: StartOptions): Promise<RunningApp> {
   const { config, infrastructure, roles, log, say } = options
@@ -81,38 +84,53 @@ export async function start(options: StartOptions): Promise<RunningApp> {
     return open.db
   }
   try {
+    const kafka = kafkaClient(infrastructure.kafka, CLIENT_ID, log) // reads its files before anything is opened
     if (infrastructure.migrateDatabaseUrl) {
       const { migrateDatabaseUrl, databaseUrl } = infrastructure
-      await reaching(POSTGRESQL, () => migrate(migrateDatabaseUrl, databaseUrl))
+      await reaching('MIGRATE_DATABASE_URL', () => migrate(migrateDatabaseUrl, databaseUrl))
       say('PostgreSQL: the schema is up to date')
     }
     const readDb = pool('reads', 4)
-    if (!(await reaching(POSTGRESQL, () => isMigrated(readDb))))
+    if (!(await reaching('DATABASE_URL', () => isMigrated(readDb))))
       throw new StartError(
         'The schema of the database is behind this code: run `npm run migrate` as its owner first',
       )
     const reads = readsOf(readDb)
 
-    const kafka = kafkaClient(infrastructure.kafkaBrokers, CLIENT_ID, log)
     const admin = kafka.admin()
     opened.add(() => admin.disconnect())
-    await reaching(KAFKA, () => admin.connect())
-    const { clusterId } = await reaching(KAFKA, () => admin.describeCluster())
-    const made = await reaching(KAFKA, () => ensureTopics(admin, topics))
-    say(made.length > 0 ? `Kafka: made the topics ${made.join(', ')}` : 'Kafka: the topics are there')
-    const publisher = await openPublisher(kafka, { timeoutMs: config.kafkaSendTimeoutMs })
-    opened.add(() => publisher.close())
+    await reaching('KAFKA_BROKERS', () => admin.connect())
+    const { clusterId } = await reaching('KAFKA_BROKERS', () => admin.describeCluster())
+    const found = await prepareTopics(admin, options)
+    // One for each topic: a topic that is gone stops, in kafkajs, whatever else a producer has sent to.
+    const publish = async () => {
+      const publisher = await reaching('KAFKA_BROKERS', () =>
+        openPublisher(kafka, { timeoutMs: config.kafkaSendTimeoutMs }),
+      )
+      opened.add(() => publisher.close())
+      return publisher
+    }
 
-    const shared: Shared = { config, clusterId, admin, publisher, makeProblem, log, pool }
+    const shared: Shared = { config, clusterId, kafka, admin, found, publish, makeProblem, log, pool }
+    const needed = [
+      topics.requests,
+      ...(roles.includes('worker') ? [topics.replies, topics.deadLetters] : []),
+    ]
     const checks: Check[] = [
       () => reason('PostgreSQL does not answer', () => reads.progress.read(clusterId, topics.requests)),
-      () => reason('Kafka does not answer', () => admin.fetchTopicMetadata({ topics: [topics.requests] })),
+      ...needed.map(
+        (topic): Check =>
+          () =>
+            reason(`Kafka does not answer for the topic ${topic}`, () =>
+              admin.fetchTopicMetadata({ topics: [topic] }),
+            ),
+      ),
     ]
     let troubles = () => ['the worker has not joined its consumer group yet']
     if (roles.includes('worker')) checks.push(async () => troubles())
     const routes: FastifyPluginAsync[] = [healthRoutes({ checks, makeProblem })]
 
-    if (roles.includes('ingress')) routes.push(...ingressRoutes(shared, reads))
+    if (roles.includes('ingress')) routes.push(...ingressRoutes(shared, reads, await publish()))
 
     const server = await buildServer({ routes, makeProblem, log })
     opened.add(() => server.close())
@@ -122,6 +140,8 @@ export async function start(options: StartOptions): Promise<RunningApp> {
     if (roles.includes('worker')) {
       const consumer = await startWorker(shared, options, opened)
       troubles = consumer.troubles
+      // Of two that start at once, neither saw the other before.
+      await refuseOtherMembers(admin, config.consumerGroup, topics.requests)
       opened.add(() => server.close()) // first of all at the end: no request comes in while the worker finishes
       say('Worker: consuming')
     }
@@ -136,8 +156,11 @@ export async function start(options: StartOptions): Promise<RunningApp> {
 interface Shared {
   config: Config
   clusterId: string
+  kafka: Kafka
   admin: Admin
-  publisher: Publisher
+  found: TopicsFound
+  /** Opens a publisher; it closes with everything. */
+  publish: () => Promise<Publisher>
   makeProblem: MakeProblem
   log: Logger
   /** A pool of connections of its own for each use. */
@@ -157,8 +180,8 @@ function readsOf(db: Db) {
 }
 
 /** The two HTTP doors, each with what it needs and nothing of the other. */
-function ingressRoutes(shared: Shared, reads: Reads): FastifyPluginAsync[] {
-  const { config, clusterId, admin, publisher, makeProblem, pool } = shared
+function ingressRoutes(shared: Shared, reads: Reads, publisher: Publisher): FastifyPluginAsync[] {
+  const { config, clusterId, admin, makeProblem, pool } = shared
   const topic = config.topics.requests
   const writes = pool('writes', 4)
   const lists = readsOf(pool('lists', 2)) // what may take long holds up nothing else
@@ -202,7 +225,14 @@ function ingressRoutes(shared: Shared, reads: Reads): FastifyPluginAsync[] {
     topic,
   })
   return [
-    descriptionRoutes({ problemBaseUrl: config.problemBaseUrl, makeProblem }),
+    descriptionRoutes({
+      problemBaseUrl: config.problemBaseUrl,
+      events: {
+        document: asyncApiDocument(config.topics, config.problemBaseUrl),
+        schemas: eventSchemas(config.problemBaseUrl),
+      },
+      makeProblem,
+    }),
     workflowRoutes({
       register: (request, bytes) => registerTogether({ request, bytes }),
       foresee,
@@ -217,8 +247,11 @@ function ingressRoutes(shared: Shared, reads: Reads): FastifyPluginAsync[] {
     }),
     workflowRequestRoutes({
       foresee,
-      publish: ({ workflow, ...request }, body) =>
-        publisher.send(topic, requestMessage({ ...request, workflowName: workflow.workflow_name, body })),
+      publish: ({ workflow, ...request }, body, trace) =>
+        publisher.send(
+          topic,
+          requestMessage({ ...request, workflowName: workflow.workflow_name, body, trace }),
+        ),
       readStatus: (requestId, at) => promptly(readStatus(requestId, at)),
       waiters: outcomeWaiters({
         read: reads.status.read,
@@ -234,53 +267,47 @@ function ingressRoutes(shared: Shared, reads: Reads): FastifyPluginAsync[] {
 
 /** The consumer and the purge. What is opened closes with `opened`. */
 async function startWorker(
-  { config, clusterId, admin, publisher, makeProblem, log, pool }: Shared,
+  { config, clusterId, kafka, admin, found, publish, makeProblem, log, pool }: Shared,
   { infrastructure, onCrash, onStep = () => {}, signal }: StartOptions,
   opened: CloseStack,
 ) {
   const { topics, consumerGroup: group, requestRetentionDays: days } = config
   const topic = topics.requests
-  await refuseShortRetention(days, await retentionOf(admin, topic), log)
+  refuseShortRetention(days, found.states.get(topic)?.settings.get('retention.ms'))
+  if (!(await refuseOtherMembers(admin, group, topic)))
+    log.warn({ group }, 'the brokers do not tell what the members of the consumer group subscribe to')
   const db = pool('worker', 4)
   const progress = throwingFaults(progressOf(db))
+  const replies = openReplies({
+    publisher: await publish(),
+    defaultTopic: topics.replies,
+    allowedTopics: topics.allowedReplies,
+    openRoute: () => openPublisher(kafka, { timeoutMs: ROUTE_TIMEOUT_MS, retries: 0 }),
+    kafkaAnswers: () => within(config.kafkaSendTimeoutMs, admin.describeCluster()),
+    log,
+  })
+  opened.add(() => replies.close())
   const settle = settleWith({
     register: registerWith({ ...registrations(db), failureOf: dbFailure }),
     moveProgress: progress.move,
-    ...{ publisher, topics, makeProblem, log, onStep },
+    deadLetterTopic: topics.deadLetters,
+    publisher: await publish(),
+    ...{ replies, makeProblem, log, onStep },
   })
-  const consumer = await startConsumer({
-    kafka: kafkaClient(infrastructure.kafkaBrokers, CLIENT_ID, log, 'endless'),
-    readOffsets: () => within(ADMIN_TIMEOUT_MS, readOffsets(admin, topic)),
-    readCommitted: () => within(ADMIN_TIMEOUT_MS, readCommitted(admin, group, topic)),
-    ...{ clusterId, topic, group, settle, progress, log, onStep, onCrash, signal },
-  })
+  const consumer = await reaching('KAFKA_BROKERS', () =>
+    startConsumer({
+      kafka: kafkaClient(infrastructure.kafka, CLIENT_ID, log, 'endless'),
+      readOffsets: () => within(ADMIN_TIMEOUT_MS, readOffsets(admin, topic)),
+      readCommitted: () => within(ADMIN_TIMEOUT_MS, readCommitted(admin, group, topic)),
+      ...{ clusterId, topic, group, settle, progress, log, onStep, onCrash, signal },
+    }),
+  )
   opened.add(() => consumer.close())
   opened.add(startRetention({ ...purgeOf(db), days, log }))
   return consumer
 }
 
-async function refuseShortRetention(days: number, topicMs: number | undefined, log: Logger) {
-  if (topicMs === undefined)
-    return log.warn(
-      'the brokers do not say how long they keep requests: status rows may be purged before them',
-    )
-  const complaint = retentionComplaint(days, topicMs)
-  if (complaint) throw new StartError(`Cannot start: ${complaint}`)
-}
-
 const CLIENT_ID = 'workflow-registrar'
-const POSTGRESQL = 'PostgreSQL (DATABASE_URL, MIGRATE_DATABASE_URL)'
-const KAFKA = 'Kafka (KAFKA_BROKERS)'
-
-/** Says in one sentence what a start could not reach, without the address: it may hold a password. */
-async function reaching<T>(what: string, step: () => Promise<T>): Promise<T> {
-  try {
-    return await step()
-  } catch (error) {
-    const code = dbFailure(error)?.code ?? (error instanceof Error ? error.name : 'unknown')
-    throw new StartError(`Cannot start: ${what} does not answer as it should (${code})`, { cause: error })
-  }
-}
 
 async function listen(
   server: Awaited<ReturnType<typeof buildServer>>,
@@ -302,7 +329,7 @@ async function listen(
 async function reason(words: string, step: () => Promise<unknown>): Promise<string[]> {
   return within(CHECK_TIMEOUT_MS, step()).then(
     () => [],
-    () => [words],
+    (error) => [kafkaRefusal(error) ?? dbRefusal(error) ?? words],
   )
 }
 

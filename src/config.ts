@@ -1,12 +1,24 @@
 import { z } from 'zod'
+import { sslComplaint } from './db/ssl-mode.ts'
 
 const port = z.coerce.number('must be a port number').int().min(0).max(65_535)
 const milliseconds = z.coerce.number('must be a number of milliseconds').int().positive()
-const topic = z.string().regex(/^[A-Za-z0-9._-]{1,249}$/, 'must be a Kafka topic name')
+const topicName = /^[A-Za-z0-9._-]{1,249}$/
+const topic = z.string().regex(topicName, 'must be a Kafka topic name')
 const postgresUrl = z
   .string()
-  .refine((text) => /^postgres(ql)?:$/.test(URL.parse(text)?.protocol ?? ''), 'must be a postgresql:// URL')
+  .refine(isPostgresUrl, 'must be a postgresql:// URL')
+  .superRefine((text, { addIssue }) => {
+    const message = sslComplaint(text)
+    if (message) addIssue({ code: 'custom', message })
+  })
 const hostAndPort = /^[^\s:,]+:\d{1,5}$/
+const days = (least: number) => z.coerce.number('must be a number of days').int().min(least).max(36_500)
+const flag = z.enum(['true', 'false'], 'must be true or false').transform((text) => text === 'true')
+const file = z.string().min(1)
+const listOf = (text: string) => text.split(',').map((item) => item.trim())
+
+const SASL_MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512'] as const
 
 /** Every variable that the service reads, once. What has a default may be left out. */
 const variables = z.object({
@@ -18,18 +30,41 @@ const variables = z.object({
     .describe('PostgreSQL, as the owner of the schema: migrations run when it is given'),
   KAFKA_BROKERS: z
     .string()
-    .transform((list) => list.split(',').map((broker) => broker.trim()))
+    .transform(listOf)
     .refine(
       (list) => list.every((broker) => hostAndPort.test(broker)),
       'must be a list of host:port, by commas',
     )
     .optional()
     .describe('Kafka bootstrap servers'),
+  KAFKA_TLS: flag.optional().describe('Whether the brokers speak TLS (default: true with any file below)'),
+  KAFKA_TLS_CA_FILE: file
+    .optional()
+    .describe('PEM file of the authorities to trust, instead of the usual ones'),
+  KAFKA_TLS_CERT_FILE: file.optional().describe('PEM file of the certificate to show to the brokers'),
+  KAFKA_TLS_KEY_FILE: file.optional().describe('PEM file of its private key'),
+  KAFKA_SASL_MECHANISM: z
+    .string()
+    .toLowerCase()
+    .pipe(z.enum(SASL_MECHANISMS))
+    .optional()
+    .describe(`How to log in to Kafka: ${SASL_MECHANISMS.join(', ')}`),
+  KAFKA_SASL_USERNAME: z.string().optional().describe('Who logs in to Kafka'),
+  KAFKA_SASL_PASSWORD: z.string().optional().describe('With which password'),
   DATA_DIR: z.string().min(1).default('./data').describe('Folder of the embedded PostgreSQL and Kafka'),
   EMBEDDED_POSTGRES_PORT: port.default(5432).describe('Port of the embedded PostgreSQL'),
   EMBEDDED_KAFKA_PORT: port.default(9092).describe('Port of the embedded Kafka'),
   REQUEST_TOPIC: topic.default('workflow.registrations').describe('Topic that create requests come from'),
   REPLY_TOPIC: topic.default('workflow.registration-outcomes').describe('Topic that outcomes go to'),
+  ALLOWED_REPLY_TOPICS: z
+    .string()
+    .transform(listOf)
+    .refine(
+      (list) => list.every((name) => topicName.test(name)),
+      'must be a list of Kafka topic names, by commas',
+    )
+    .default([])
+    .describe('Other topics that a request may name for its reply, by commas'),
   DEAD_LETTER_TOPIC: topic
     .default('workflow.registrations.dlq')
     .describe('Topic for what cannot be read or stored'),
@@ -41,14 +76,24 @@ const variables = z.object({
     .max(1000)
     .default(12)
     .describe('Partitions of topics made here'),
+  TOPIC_REPLICAS: z.coerce
+    .number('must be a number of brokers')
+    .int()
+    .min(1)
+    .max(100)
+    .optional()
+    .describe('Replicas of topics made here (default: 3, or as many as there are brokers)'),
+  TOPIC_RETENTION_DAYS: days(1)
+    .default(7)
+    .describe('Days that Kafka keeps requests and replies: what an outage may last'),
+  DEAD_LETTER_RETENTION_DAYS: days(1).default(30).describe('Days that Kafka keeps dead letters'),
+  TOPICS_STRICT: flag
+    .default(false)
+    .describe('Whether a topic that is set up unsafely stops the start, rather than be warned of'),
   KAFKA_SEND_TIMEOUT_MS: milliseconds
     .default(5_000)
     .describe('After this long without an ack a send is given up'),
-  REQUEST_RETENTION_DAYS: z.coerce
-    .number('must be a number of days')
-    .int()
-    .min(0)
-    .max(36_500)
+  REQUEST_RETENTION_DAYS: days(0)
     .default(30)
     .describe(
       'Days that the status of a request is kept, at least as long as the request topic keeps it; 0: for ever',
@@ -69,7 +114,7 @@ export interface Config {
   /** Undefined when neither URL was given. */
   infrastructure: Infrastructure | undefined
   embedded: { dataDir: string; postgresPort: number; kafkaPort: number }
-  topics: { requests: string; replies: string; deadLetters: string; partitions: number }
+  topics: Topics
   consumerGroup: string
   kafkaSendTimeoutMs: number
   /** 0: for ever. */
@@ -78,11 +123,38 @@ export interface Config {
   logLevel: string
 }
 
+export interface Topics {
+  requests: string
+  replies: string
+  /** Others that a request may name for its reply. */
+  allowedReplies: readonly string[]
+  deadLetters: string
+  /** How many partitions a topic gets that is made here. */
+  partitions: number
+  /** How many replicas; undefined: as many as are sound for these brokers. */
+  replicas: number | undefined
+  /** How long requests and replies are kept at least. */
+  retentionDays: number
+  deadLetterRetentionDays: number
+  /** Whether what is set up unsafely stops the start. */
+  strict: boolean
+}
+
 export interface Infrastructure {
   databaseUrl: string
   migrateDatabaseUrl: string | undefined
-  kafkaBrokers: readonly string[]
+  kafka: KafkaAccess
 }
+
+/** Where the brokers are, and how to get in. */
+export interface KafkaAccess {
+  brokers: readonly string[]
+  /** PEM files; undefined: no TLS. */
+  tls?: { caFile: string | undefined; certFile: string | undefined; keyFile: string | undefined } | undefined
+  sasl?: { mechanism: SaslMechanism; username: string; password: string } | undefined
+}
+
+export type SaslMechanism = (typeof SASL_MECHANISMS)[number]
 
 /** The environment is wrong: each complaint is one sentence, and all of them are here. */
 export class ConfigError extends Error {
@@ -109,6 +181,21 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     complaints.push(
       `${names.join(', ')} must be three topics: a reply that is read as a request would never end`,
     )
+  for (const together of TOGETHER) {
+    const missing = together.filter((name) => given[name] === undefined)
+    if (missing.length > 0 && missing.length < together.length)
+      complaints.push(`${missing.join(', ')} is missing: ${together.join(', ')} go together`)
+  }
+  if (given.KAFKA_TLS === 'false' && TLS_FILES.some((name) => given[name] !== undefined))
+    complaints.push('KAFKA_TLS is false, but there are files for TLS')
+  if (parsed.success)
+    for (const name of ['REQUEST_TOPIC', 'DEAD_LETTER_TOPIC'] as const)
+      if (parsed.data.ALLOWED_REPLY_TOPICS.includes(parsed.data[name]))
+        complaints.push(`ALLOWED_REPLY_TOPICS must not have ${name}: it is no topic for replies`)
+  if (parsed.success && !outlivesTopic(parsed.data))
+    complaints.push(
+      'REQUEST_RETENTION_DAYS must be at least TOPIC_RETENTION_DAYS, or 0 for ever: a replay must find the row of every record',
+    )
   if (!parsed.success || complaints.length > 0) throw new ConfigError(complaints.join('\n'))
 
   const value = parsed.data
@@ -119,7 +206,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
         ? {
             databaseUrl: value.DATABASE_URL,
             migrateDatabaseUrl: value.MIGRATE_DATABASE_URL,
-            kafkaBrokers: value.KAFKA_BROKERS,
+            kafka: kafkaAccess(value.KAFKA_BROKERS, value),
           }
         : undefined,
     embedded: {
@@ -131,7 +218,12 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       requests: value.REQUEST_TOPIC,
       replies: value.REPLY_TOPIC,
       deadLetters: value.DEAD_LETTER_TOPIC,
+      allowedReplies: value.ALLOWED_REPLY_TOPICS,
       partitions: value.TOPIC_PARTITIONS,
+      replicas: value.TOPIC_REPLICAS,
+      retentionDays: value.TOPIC_RETENTION_DAYS,
+      deadLetterRetentionDays: value.DEAD_LETTER_RETENTION_DAYS,
+      strict: value.TOPICS_STRICT,
     },
     consumerGroup: value.CONSUMER_GROUP,
     kafkaSendTimeoutMs: value.KAFKA_SEND_TIMEOUT_MS,
@@ -141,13 +233,59 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   }
 }
 
+function outlivesTopic({
+  REQUEST_RETENTION_DAYS: rows,
+  TOPIC_RETENTION_DAYS: records,
+}: z.output<typeof variables>) {
+  return rows === 0 || rows >= records
+}
+
+const TLS_FILES = ['KAFKA_TLS_CA_FILE', 'KAFKA_TLS_CERT_FILE', 'KAFKA_TLS_KEY_FILE'] as const
+
+const TOGETHER = [
+  ['KAFKA_TLS_CERT_FILE', 'KAFKA_TLS_KEY_FILE'],
+  ['KAFKA_SASL_MECHANISM', 'KAFKA_SASL_USERNAME', 'KAFKA_SASL_PASSWORD'],
+] as const
+
+function kafkaAccess(brokers: readonly string[], value: z.output<typeof variables>): KafkaAccess {
+  const {
+    KAFKA_SASL_MECHANISM: mechanism,
+    KAFKA_SASL_USERNAME: username,
+    KAFKA_SASL_PASSWORD: password,
+  } = value
+  const tls = value.KAFKA_TLS ?? TLS_FILES.some((name) => value[name] !== undefined)
+  return {
+    brokers,
+    tls: tls
+      ? {
+          caFile: value.KAFKA_TLS_CA_FILE,
+          certFile: value.KAFKA_TLS_CERT_FILE,
+          keyFile: value.KAFKA_TLS_KEY_FILE,
+        }
+      : undefined,
+    sasl: mechanism && username && password ? { mechanism, username, password } : undefined,
+  }
+}
+
 /** Every variable with its default and what it is for, a line each. */
 export function describeVariables(): string {
   return Object.entries(variables.shape)
     .map(([name, schema]) => {
       const fallback = schema.safeParse(undefined)
-      const standard = fallback.success && fallback.data !== undefined ? ` (default: ${fallback.data})` : ''
-      return `  ${name.padEnd(24)}${schema.description}${standard}`
+      const standard =
+        fallback.success && fallback.data !== undefined && String(fallback.data) !== ''
+          ? ` (default: ${fallback.data})`
+          : ''
+      return `  ${name.padEnd(28)}${schema.description}${standard}`
     })
     .join('\n')
+}
+
+function isPostgresUrl(text: string): boolean {
+  const url = URL.parse(text)
+  try {
+    return url !== null && /^postgres(ql)?:$/.test(url.protocol) && decodeURIComponent(url.href) !== ''
+  } catch {
+    return false // a stray % in the password
+  }
 }

@@ -13,7 +13,7 @@ export interface RetentionParts {
 const BATCH = 1_000
 const PAUSE_MS = 100
 const HOUR_MS = 60 * 60 * 1_000
-const DAY_MS = 24 * HOUR_MS
+export const DAY_MS = 24 * HOUR_MS
 
 /** Deletes status rows that are older than promised, a few at a time, now and every hour. Answers how to stop it. */
 export function startRetention({
@@ -63,7 +63,10 @@ export function startRetention({
  */
 export function retentionComplaint(days: number, topicMs: number): string | undefined {
   if (days === 0 || (topicMs >= 0 && topicMs <= days * DAY_MS)) return undefined
-  const topicDays = (topicMs / DAY_MS).toLocaleString('en', { maximumFractionDigits: 2, useGrouping: false })
-  const topic = topicMs < 0 ? 'for ever' : `for ${topicDays} days`
+  const topic = topicMs < 0 ? 'for ever' : `for ${inDays(topicMs)}`
   return `REQUEST_RETENTION_DAYS is ${days}, but the request topic keeps its records ${topic} (retention.ms is ${topicMs}): keep status rows at least as long, or 0 for ever`
+}
+
+export function inDays(ms: number): string {
+  return `${(ms / DAY_MS).toLocaleString('en', { maximumFractionDigits: 2, useGrouping: false })} days`
 }

@@ -1,7 +1,7 @@
 import type { Evidence } from './db/replay.ts'
 import type { Outcome } from './domain/outcome.ts'
 import type { RegistrationRequest } from './domain/request.ts'
-import type { Decoded } from './kafka/messages.ts'
+import type { Decoded } from './kafka/decode.ts'
 
 /** A record of the log, read. */
 export type ReadRecord = { partition: number; offset: string } & Decoded

@@ -24,7 +24,12 @@ test('an empty environment is fine, and everything has its default', () => {
       requests: 'workflow.registrations',
       replies: 'workflow.registration-outcomes',
       deadLetters: 'workflow.registrations.dlq',
+      allowedReplies: [],
       partitions: 12,
+      replicas: undefined,
+      retentionDays: 7,
+      deadLetterRetentionDays: 30,
+      strict: false,
     },
     consumerGroup: 'workflow-registrar',
     problemBaseUrl: 'https://workflow-registrar.io',
@@ -54,11 +59,38 @@ test('what is given is used', () => {
     infrastructure: {
       databaseUrl: DATABASE_URL,
       migrateDatabaseUrl: MIGRATE_DATABASE_URL,
-      kafkaBrokers: ['k1.test:9092', 'k2.test:9093'],
+      kafka: { brokers: ['k1.test:9092', 'k2.test:9093'] },
     },
     problemBaseUrl: 'https://a.test/b',
     topics: { partitions: 3 },
     logLevel: 'debug',
+  })
+})
+
+test('status rows outlive the records that they tell of', () => {
+  const days = (rows: string, records: string) =>
+    complaintsOf({ REQUEST_RETENTION_DAYS: rows, TOPIC_RETENTION_DAYS: records })
+  expect(days('30', '31')).toEqual([expect.stringContaining('REQUEST_RETENTION_DAYS must be at least')])
+  expect(days('30', '30')).toEqual([])
+  expect(days('0', '31')).toEqual([])
+})
+
+test('how topics are made, and which others may get replies, is taken as it is said', () => {
+  const { topics } = parseConfig({
+    ALLOWED_REPLY_TOPICS: ' one.replies, another_replies ,workflow.registration-outcomes',
+    TOPIC_PARTITIONS: '1000',
+    TOPIC_REPLICAS: '5',
+    TOPIC_RETENTION_DAYS: '1',
+    DEAD_LETTER_RETENTION_DAYS: '365',
+    TOPICS_STRICT: 'true',
+  })
+  expect(topics).toMatchObject({
+    allowedReplies: ['one.replies', 'another_replies', 'workflow.registration-outcomes'],
+    partitions: 1000,
+    replicas: 5,
+    retentionDays: 1,
+    deadLetterRetentionDays: 365,
+    strict: true,
   })
 })
 
@@ -88,13 +120,33 @@ const WRONG: Record<string, string[]> = {
   PORT: ['x', '-1', '65536', '1.5'],
   EMBEDDED_POSTGRES_PORT: ['x'],
   EMBEDDED_KAFKA_PORT: ['99999'],
-  DATABASE_URL: ['mysql://u:a-secret@h/d', 'a-secret', 'postgresql//u:a-secret@h/d', 'http://a-secret@h'],
-  MIGRATE_DATABASE_URL: ['a-secret'],
+  DATABASE_URL: [
+    ...['mysql://u:a-secret@h/d', 'a-secret', 'postgresql//u:a-secret@h/d', 'http://a-secret@h'],
+    ...['allow', 'prefer', 'no-verify', 'a-secret'].map((mode) => `${DATABASE_URL}?sslmode=${mode}`),
+    `${DATABASE_URL}?sslmode=verify-full&sslmode=prefer`,
+    `${DATABASE_URL}?sslmode=verify-full&sslmode=verify-full`,
+    `${DATABASE_URL}?sslmode=`,
+    ...['true', 'require', 'no-verify'].map((ssl) => `${DATABASE_URL}?ssl=${ssl}`),
+    `${DATABASE_URL.replace('@', '%@')}`,
+    `${DATABASE_URL}?sslmode=verify-ca`,
+    `${DATABASE_URL}?sslmode=verify-ca&sslrootcert=`,
+    `${DATABASE_URL}?sslmode=require&sslrootcert=system`,
+    `${DATABASE_URL}?sslmode=require&sslcert=a-secret`,
+    `${DATABASE_URL}?sslmode=require&sslkey=a-secret`,
+    `${DATABASE_URL}?sslrootcert=a-secret`,
+  ],
+  MIGRATE_DATABASE_URL: ['a-secret', `${MIGRATE_DATABASE_URL}?sslmode=prefer`],
   KAFKA_BROKERS: ['a-secret', 'http://a-secret:9092', 'k1:9092,', 'k1', 'k1:9092;k2:9092'],
+  KAFKA_TLS: ['yes', '1', 'TRUE', 'a-secret'],
   REQUEST_TOPIC: ['a topic', 'x'.repeat(250), 'a/b'],
   REPLY_TOPIC: ['ü'],
   DEAD_LETTER_TOPIC: ['a,b'],
+  ALLOWED_REPLY_TOPICS: ['a topic', 'a,', ',a', 'a,,b', 'a;b', 'a,b/c', 'x'.repeat(250)],
   TOPIC_PARTITIONS: ['0', '1001', 'x', '1.5'],
+  TOPIC_REPLICAS: ['0', '101', 'x', '1.5', '-1'],
+  TOPIC_RETENTION_DAYS: ['0', '36501', 'x', '1.5', '-1', '7d'],
+  DEAD_LETTER_RETENTION_DAYS: ['0', '36501', 'x', '1.5', '-1'],
+  TOPICS_STRICT: ['yes', '1', 'TRUE'],
   KAFKA_SEND_TIMEOUT_MS: ['0', '-5', '5s'],
   PROBLEM_BASE_URL: ['a-secret', 'ftp://a-secret.test'],
   LOG_LEVEL: ['INFO', 'a-secret'],
@@ -126,7 +178,7 @@ test('the help has a line for every variable, with its default and no secret', (
       lines.some((line) => line.includes(` ${name} `)),
       name,
     ).toBe(true)
-  expect(lines).toContain('  PORT                    Port that HTTP listens on (default: 8080)')
+  expect(describeVariables()).toMatch(/^ {2}PORT +Port that HTTP listens on \(default: 8080\)$/m)
 })
 
 test('the three topics are three: a reply that is read as a request would never end', () => {
@@ -136,4 +188,80 @@ test('the three topics are three: a reply that is read as a request would never 
     { REQUEST_TOPIC: 'same', REPLY_TOPIC: 'same' },
   ])
     expect(complaintsOf(env).join()).toContain('must be three topics')
+})
+
+test('the topics of requests and dead letters are none for replies', () => {
+  for (const name of ['REQUEST_TOPIC', 'DEAD_LETTER_TOPIC'])
+    expect(complaintsOf({ [name]: 'theirs', ALLOWED_REPLY_TOPICS: 'fine, theirs' })).toEqual([
+      `ALLOWED_REPLY_TOPICS must not have ${name}: it is no topic for replies`,
+    ])
+})
+
+describe('what secures Kafka', () => {
+  const kafkaOf = (env: Record<string, string>) =>
+    parseConfig({ DATABASE_URL, KAFKA_BROKERS, ...env }).infrastructure?.kafka
+  const complaintsWith = (env: Record<string, string>) =>
+    complaintsOf({ DATABASE_URL, KAFKA_BROKERS, ...env })
+  const login = {
+    KAFKA_SASL_MECHANISM: 'scram-sha-512',
+    KAFKA_SASL_USERNAME: 'registrar',
+    KAFKA_SASL_PASSWORD: 'a-secret',
+  }
+  const files = { KAFKA_TLS_CERT_FILE: 'client.pem', KAFKA_TLS_KEY_FILE: 'client.key' }
+
+  test('is nothing unless it is given', () => {
+    expect(kafkaOf({})).toMatchObject({ tls: undefined, sasl: undefined })
+    expect(kafkaOf({ KAFKA_TLS: 'false' })).toMatchObject({ tls: undefined })
+  })
+
+  test('is TLS when it is said, or when there is a file for it', () => {
+    expect(kafkaOf({ KAFKA_TLS: 'true' })).toMatchObject({ tls: { caFile: undefined } })
+    expect(kafkaOf({ KAFKA_TLS_CA_FILE: 'ca.pem' })).toMatchObject({ tls: { caFile: 'ca.pem' } })
+    expect(kafkaOf(files)).toMatchObject({ tls: { certFile: 'client.pem', keyFile: 'client.key' } })
+  })
+
+  test('is a login with its mechanism', () => {
+    expect(kafkaOf(login)).toMatchObject({
+      sasl: { mechanism: 'scram-sha-512', username: 'registrar', password: 'a-secret' },
+    })
+  })
+
+  test.each(['SCRAM-SHA-512', 'Scram-Sha-512'])('takes the mechanism as %s too', (mechanism) => {
+    expect(kafkaOf({ ...login, KAFKA_SASL_MECHANISM: mechanism })).toEqual(kafkaOf(login))
+  })
+
+  test.each(['oauthbearer', 'a-secret'])(
+    'is no login by %s, and the complaint names what it can be',
+    (mechanism) => {
+      const complaints = complaintsWith({ ...login, KAFKA_SASL_MECHANISM: mechanism })
+      expect(complaints).toHaveLength(1)
+      expect(complaints[0]).toMatch(/^KAFKA_SASL_MECHANISM .*plain.*scram-sha-256.*scram-sha-512/)
+      expect(complaints[0]).not.toContain('secret')
+    },
+  )
+
+  test.each(Object.keys(login))('is a complaint when of the login only %s is missing', (name) => {
+    expect(complaintsWith({ ...login, [name]: '' })).toEqual([
+      `${name} is missing: KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD go together`,
+    ])
+  })
+
+  test.each(Object.keys(files))(
+    'is a complaint when of the certificate and its key %s is missing',
+    (name) => {
+      expect(complaintsWith({ ...files, [name]: '' })).toEqual([
+        `${name} is missing: KAFKA_TLS_CERT_FILE, KAFKA_TLS_KEY_FILE go together`,
+      ])
+    },
+  )
+
+  test('is a complaint when there are files for a TLS that is denied', () => {
+    expect(complaintsWith({ KAFKA_TLS: 'false', KAFKA_TLS_CA_FILE: 'ca.pem' })).toEqual([
+      'KAFKA_TLS is false, but there are files for TLS',
+    ])
+  })
+})
+
+test.each(['disable', 'require', 'verify-full'])('the sslmode %s is taken', (mode) => {
+  expect(complaintsOf({ DATABASE_URL: `${DATABASE_URL}?sslmode=${mode}`, KAFKA_BROKERS })).toEqual([])
 })

@@ -457,7 +457,7 @@ function modelRegistry() {
     const lost = { ...{ requestId, fingerprint, acceptedAt, workflowName, version }, ...NOTHING }
     const known = endings.get(requestId)
     if (known?.fingerprint === fingerprint) return { ...known, replayed: true }
-    if (known) return { ...lost, outcome: 'rejected', rejection: ID_REUSED }
+    if (known) return { ...lost, acceptedAt: known.acceptedAt, outcome: 'rejected', rejection: ID_REUSED }
     const ending = judge(request, lost)
     endings.set(requestId, ending)
     if (request.workflow && request.idempotencyKey && ending.outcome !== 'rejected')

@@ -73,7 +73,7 @@ await runTool({
     const topic = topics.deadLetters
     const opened = closeStack()
     try {
-      const kafka = kafkaClient(infrastructure.kafkaBrokers, 'workflow-registrar-dlq', log)
+      const kafka = kafkaClient(infrastructure.kafka, 'workflow-registrar-dlq', log)
       const admin = kafka.admin()
       opened.add(() => admin.disconnect())
       await admin.connect()
@@ -92,7 +92,7 @@ await runTool({
       const left = await redrive({
         ...{ letters, isChosen, maxRedrives, limit: limit ?? Number.POSITIVE_INFINITY },
         partitionsOf: partitionCounts(admin),
-        sendAll: publisher?.sendAll ?? (async () => {}),
+        sendAll: publisher?.sendAll ?? (async () => []),
         onRedriven: report.redriven,
         onSkipped: report.skipped,
         onRead: (read) => report.line.show(`${read} of ${2 * letters.total} read`),

@@ -3,7 +3,7 @@ import { openDb } from '../db/open.ts'
 import { progressOf, type StoredProgress } from '../db/progress.ts'
 import { mismatch } from '../kafka/alignment.ts'
 import { kafkaClient } from '../kafka/client.ts'
-import { type LogOffsets, readCommitted, readOffsets } from '../kafka/topics.ts'
+import { type LogOffsets, readCommitted, readOffsets } from '../kafka/log-offsets.ts'
 import { table } from './terminal.ts'
 import { runTool, UsageError } from './tool.ts'
 
@@ -60,7 +60,7 @@ await runTool({
       const progress = progressOf(db)
       const everything = await progress.readAll()
 
-      const admin = kafkaClient(infrastructure.kafkaBrokers, 'workflow-registrar-progress', log).admin()
+      const admin = kafkaClient(infrastructure.kafka, 'workflow-registrar-progress', log).admin()
       opened.add(() => admin.disconnect())
       await admin.connect()
       const { clusterId } = await admin.describeCluster()

@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util'
-import { type Role, StartError, start } from '../app.ts'
+import { type Role, start } from '../app.ts'
 import { type Config, describeVariables, parseConfig } from '../config.ts'
 import { createLogger, type Logger } from '../logger.ts'
+import { StartError } from '../start-error.ts'
 import { sentenceOf } from './sentence.ts'
 
 export interface Process {

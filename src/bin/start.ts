@@ -46,16 +46,16 @@ await run(ABOUT, async ({ config, log, say, onCrash, signal }) => {
     return {
       databaseUrl: pair.postgres.serviceUrl,
       migrateDatabaseUrl: pair.postgres.ownerUrl,
-      kafkaBrokers: pair.kafka.brokers,
+      kafka: { brokers: pair.kafka.brokers },
     }
   }
 
-  function welcome(url: string, { databaseUrl, kafkaBrokers }: Infrastructure): string {
+  function welcome(url: string, { databaseUrl, kafka }: Infrastructure): string {
     const { host, pathname } = new URL(databaseUrl)
     return `
 Ready.
   HTTP        ${url}
-  Kafka       ${kafkaBrokers.join(',')}
+  Kafka       ${kafka.brokers.join(',')}
   PostgreSQL  postgresql://${host}${pathname}
 ${config.infrastructure ? '' : `  Data        ${path.resolve(config.embedded.dataDir)}\n`}
 Try it:

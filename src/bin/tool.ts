@@ -1,8 +1,8 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
-import { StartError } from '../app.ts'
 import { type Config, ConfigError, describeVariables, type Infrastructure, parseConfig } from '../config.ts'
 import { runningPair } from '../embedded/running.ts'
 import { createLogger, type Logger } from '../logger.ts'
+import { StartError } from '../start-error.ts'
 import { sentenceOf } from './sentence.ts'
 
 export interface Tool<Options extends NonNullable<ParseArgsConfig['options']>> {
@@ -65,5 +65,5 @@ function running(dataDir: string): Infrastructure {
     throw new StartError(
       `Nothing runs in ${dataDir}: say \`npm start\` in another terminal, or set DATABASE_URL and KAFKA_BROKERS`,
     )
-  return { databaseUrl: pair.serviceUrl, migrateDatabaseUrl: undefined, kafkaBrokers: pair.brokers }
+  return { databaseUrl: pair.serviceUrl, migrateDatabaseUrl: undefined, kafka: { brokers: pair.brokers } }
 }

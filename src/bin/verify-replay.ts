@@ -4,9 +4,9 @@ import { progressOf } from '../db/progress.ts'
 import { evidence } from '../db/replay.ts'
 import { mismatch } from '../kafka/alignment.ts'
 import { kafkaClient } from '../kafka/client.ts'
-import { decodeRecord } from '../kafka/messages.ts'
+import { decodeRecord } from '../kafka/decode.ts'
+import { readOffsets } from '../kafka/log-offsets.ts'
 import { readLog } from '../kafka/read-log.ts'
-import { readOffsets } from '../kafka/topics.ts'
 import { type Difference, replayVerifier, type Tally } from '../verify-replay.ts'
 import { progressLine } from './terminal.ts'
 import { runTool, UsageError } from './tool.ts'
@@ -50,7 +50,7 @@ await runTool({
       )
       opened.add(close)
       const stored = evidence(db)
-      const kafka = kafkaClient(infrastructure.kafkaBrokers, 'workflow-registrar-verify-replay', log)
+      const kafka = kafkaClient(infrastructure.kafka, 'workflow-registrar-verify-replay', log)
       const admin = kafka.admin()
       opened.add(() => admin.disconnect())
       await admin.connect()

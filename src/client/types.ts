@@ -155,6 +155,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/asyncapi.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The description of what goes over Kafka
+         * @description For people it is at `/docs/events`.
+         */
+        get: operations["getAsyncApi"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health/live": {
         parameters: {
             query?: never;
@@ -206,18 +226,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/schemas/registration-completed.v1.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a reply on Kafka carries */
+        get: operations["getCompletedSchema"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/schemas/registration-requested.v1.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a request on Kafka carries */
+        get: operations["getRequestedSchema"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /** @description A workflow to register. A field that is null counts as absent. */
         CreateWorkflow: {
+            /** @description What the catalog calls it: unique together with `version` */
             workflow_name: string;
+            /** @description A semantic version (2.0.0), without a `v` */
             version: string;
+            /** @description What people call it */
             name: string;
+            /** @description What it does, for people */
             description: string;
+            /** @description Its definition: any text, kept as it is */
             content: string;
             content_hash?: string | null;
+            /** @description What runs it */
             execution_engine: components["schemas"]["ExecutionEngine"];
             labels?: {
                 [key: string]: string | string[];
@@ -409,7 +469,10 @@ export interface components {
         };
         /** @description What a request came to: its status, and the data of a reply */
         RequestDocument: {
-            /** Format: uuid */
+            /**
+             * Format: uuid
+             * @description A UUID of any version
+             */
             request_id: string;
             /** @description `pending` until the request has an outcome, which never changes */
             state: components["schemas"]["RequestState"];
@@ -567,6 +630,11 @@ export interface components {
             /** @description The cursor of the next page; null when this is the last */
             next: string | null;
         };
+        AsyncApi: {
+            asyncapi: string;
+        } & {
+            [key: string]: unknown;
+        };
         Liveness: {
             /** @constant */
             status: "live";
@@ -577,6 +645,11 @@ export interface components {
         };
         OpenApi: {
             openapi: string;
+        } & {
+            [key: string]: unknown;
+        };
+        JsonSchema: {
+            $id: string;
         } & {
             [key: string]: unknown;
         };
@@ -757,6 +830,10 @@ export interface operations {
                 "Idempotency-Key"?: string;
                 /** @description `wait=N` (RFC 7240): wait up to N seconds for the outcome, at most 30 */
                 Prefer?: string;
+                /** @description W3C Trace Context: carried to Kafka and to the reply. What is no trace is left out. */
+                traceparent?: string;
+                /** @description W3C Trace Context */
+                tracestate?: string;
             };
             path?: never;
             cookie?: never;
@@ -1241,6 +1318,31 @@ export interface operations {
             503: components["responses"]["unavailable"];
         };
     };
+    getAsyncApi: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description AsyncAPI 3.0 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AsyncApi"];
+                };
+            };
+            400: components["responses"]["validation-error"];
+            408: components["responses"]["request-timeout"];
+            431: components["responses"]["header-fields-too-large"];
+            500: components["responses"]["internal-error"];
+            503: components["responses"]["unavailable"];
+        };
+    };
     getLiveness: {
         parameters: {
             query?: never;
@@ -1307,6 +1409,56 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OpenApi"];
+                };
+            };
+            400: components["responses"]["validation-error"];
+            408: components["responses"]["request-timeout"];
+            431: components["responses"]["header-fields-too-large"];
+            500: components["responses"]["internal-error"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    getCompletedSchema: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON Schema 2020-12; its `$id` does not depend on where it is read */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/schema+json": components["schemas"]["JsonSchema"];
+                };
+            };
+            400: components["responses"]["validation-error"];
+            408: components["responses"]["request-timeout"];
+            431: components["responses"]["header-fields-too-large"];
+            500: components["responses"]["internal-error"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    getRequestedSchema: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON Schema 2020-12; its `$id` does not depend on where it is read */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/schema+json": components["schemas"]["JsonSchema"];
                 };
             };
             400: components["responses"]["validation-error"];

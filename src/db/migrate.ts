@@ -4,7 +4,9 @@ import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { migrate as applyMigrations } from 'drizzle-orm/node-postgres/migrator'
 import pg from 'pg'
+import { connectionOf } from './connection.ts'
 import type { Db } from './open.ts'
+import { scramVerifier } from './scram-verifier.ts'
 
 const folder = fileURLToPath(new URL('../../drizzle', import.meta.url))
 
@@ -17,9 +19,9 @@ const LOCK = 0x77_66_72_67
  */
 export async function migrate(migrateDatabaseUrl: string, databaseUrl: string): Promise<void> {
   const client = new pg.Client({
-    connectionString: migrateDatabaseUrl,
     application_name: 'workflow-registrar migrate',
-    connectionTimeoutMillis: 10_000,
+    ...connectionOf('MIGRATE_DATABASE_URL', migrateDatabaseUrl),
+    connectionTimeoutMillis: 5_000,
   })
   client.on('error', () => {})
   await client.connect()
@@ -41,7 +43,7 @@ async function grant(client: pg.Client, service: URL): Promise<void> {
   if (rows[0].is_owner) return // the owner needs no grants, and is left as it is
   const role = client.escapeIdentifier(name)
   if (rows[0].oid === null) {
-    const password = client.escapeLiteral(decodeURIComponent(service.password))
+    const password = client.escapeLiteral(scramVerifier(decodeURIComponent(service.password)))
     await client.query(`create role ${role} login password ${password}`)
   }
   for (const setting of [

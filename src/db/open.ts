@@ -2,6 +2,7 @@ import type { NodePgDatabase } from 'drizzle-orm/node-postgres'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
 import type { Logger } from '../logger.ts'
+import { connectionOf } from './connection.ts'
 
 export type Db = NodePgDatabase
 
@@ -11,6 +12,7 @@ export interface OpenDb {
 }
 
 export interface DbOptions {
+  /** That of `DATABASE_URL`. */
   url: string
   /** What `pg_stat_activity` shows. */
   name: string
@@ -20,8 +22,8 @@ export interface DbOptions {
 /** A pool of connections. It makes none before it is asked for the first, so a database that is away fails no one here. */
 export function openDb({ url, name, maxConnections }: DbOptions, log: Logger): OpenDb {
   const pool = new pg.Pool({
-    connectionString: url,
     application_name: `workflow-registrar ${name}`,
+    ...connectionOf('DATABASE_URL', url),
     max: maxConnections,
     connectionTimeoutMillis: 3_000,
     query_timeout: 8_000, // beyond the server's own limits: only for a server that fell silent

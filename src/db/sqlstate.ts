@@ -1,5 +1,6 @@
 import pg from 'pg'
 import type { Failure } from '../domain/classify.ts'
+import { TLS_NOT_SPOKEN, tlsTrouble } from '../tls.ts'
 
 /**
  * The database's failure inside whatever was thrown, or undefined when the database had no part in it.
@@ -17,7 +18,7 @@ export function dbFailure(thrown: unknown): Failure | undefined {
       if (inner) return inner
     }
     const { code } = error as NodeJS.ErrnoException
-    if (typeof code === 'string' && 'syscall' in error) return { code }
+    if (typeof code === 'string' && ('syscall' in error || tlsTrouble(code))) return { code }
     for (const [text, lost] of DRIVER_TEXTS) if (error.message.startsWith(text)) return { code: lost }
   }
   return undefined
@@ -30,4 +31,8 @@ const DRIVER_TEXTS = [
   ['Client has encountered a connection error', 'CONNECTION_LOST'],
   ['Client was closed and is not queryable', 'CONNECTION_LOST'],
   ['Query read timeout', 'CONNECTION_LOST'],
+  ['timeout expired', 'ETIMEDOUT'],
+  ['There was an error establishing an SSL connection', 'CONNECTION_LOST'],
+  ['The server does not support SSL connections', TLS_NOT_SPOKEN],
+  ['SASL: ', 'PASSWORD_EXCHANGE'],
 ] as const

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { RequestDocument } from '../domain/document.ts'
 import type { kafkaClient } from '../kafka/client.ts'
-import { readOffsets } from '../kafka/topics.ts'
+import { readOffsets } from '../kafka/log-offsets.ts'
 import { untilAborted } from './until-aborted.ts'
 
 type KafkaClient = ReturnType<typeof kafkaClient>

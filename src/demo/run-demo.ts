@@ -74,7 +74,7 @@ export async function runDemo(parts: DemoParts): Promise<PassTally[]> {
 
   /** Answers once the brokers do, and have the topics: a wrong address is told before anything is sent. */
   async function reachKafka() {
-    const kafka = kafkaClient(brokers, 'workflow-registrar-demo', pino({ level: 'silent' }))
+    const kafka = kafkaClient({ brokers }, 'workflow-registrar-demo', pino({ level: 'silent' }))
     const admin = kafka.admin()
     opened.add(() => admin.disconnect())
     await admin.connect()

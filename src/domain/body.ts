@@ -40,9 +40,22 @@ export function readBody(bytes: Uint8Array): Body {
 export function readItem(value: unknown): Item {
   const read = readValue(value)
   if (read.kind === 'invalid') return read
-  const bytes = new TextEncoder().encode(JSON.stringify(value)).byteLength // valid: no longer too deep for this
+  const bytes = bytesOf(value).byteLength // valid: no longer too deep for this
   return bytes > LIMITS.bytes ? { kind: 'invalid', ...refused(TOO_LARGE) } : { ...read, bytes }
 }
+
+/**
+ * Reads a create request that came in an envelope, parsed already. Never throws. `bytes` are the envelope's: they stand
+ * for a request that breaks a limit, and may not even be written as JSON again.
+ */
+export function readData(value: unknown, bytes: Uint8Array): Body {
+  const fingerprint = () =>
+    limitErrors(value).length > 0 ? fingerprintOfBytes(bytes) : fingerprintOfBytes(bytesOf(value))
+  const read = readItem(value)
+  return read.kind === 'valid' ? read : { ...read, fingerprint: fingerprint() }
+}
+
+const bytesOf = (value: unknown) => new TextEncoder().encode(JSON.stringify(value))
 
 type Json = { value: unknown; rejection?: undefined } | { value?: undefined; rejection: Rejection }
 

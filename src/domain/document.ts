@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Rejection } from './body.ts'
-import { type Outcome, requestStateSchema } from './outcome.ts'
+import { type Outcome, outcomeSchema, requestStateSchema } from './outcome.ts'
 import {
   detailOf,
   type Existing,
@@ -13,7 +13,7 @@ import type { CatalogEntry, Settled } from './request.ts'
 
 export const requestDocumentSchema = z
   .strictObject({
-    request_id: z.uuid(),
+    request_id: z.guid().describe('A UUID of any version'),
     state: requestStateSchema.describe('`pending` until the request has an outcome, which never changes'),
     workflow_name: z.string().nullable().describe('Null while pending, or when it cannot be read'),
     version: z.string().nullable().describe('Null while pending, or when it cannot be read'),
@@ -29,10 +29,28 @@ export const requestDocumentSchema = z
   })
   .meta({ id: 'RequestDocument', description: 'What a request came to: its status, and the data of a reply' })
 
+const whenReadable = z.string().nullable().describe('Null when it cannot be read')
+
+/** The document of a request that ended: the data of a reply. */
+export const replyDocumentSchema = requestDocumentSchema
+  .omit({ queue_distance: true })
+  .extend({
+    state: outcomeSchema,
+    workflow_name: whenReadable,
+    version: whenReadable,
+    completed_at: z.iso.datetime(),
+  })
+  .meta({ id: 'ReplyDocument', description: 'What a request came to' })
+
 /** What a request came to, flat: the body of a status, and the data of a reply. Times are ISO 8601 in UTC. */
 export type RequestDocument = z.output<typeof requestDocumentSchema>
 
 export const workflowHref = (workflowId: string) => `/api/v1/workflows/${workflowId}`
+/** Where the JSON Schemas of what the events carry are read. */
+export const EVENT_SCHEMA_HREFS = {
+  requested: '/schemas/registration-requested.v1.json',
+  completed: '/schemas/registration-completed.v1.json',
+} as const
 export const requestHref = (requestId: string) => `/api/v1/workflow-requests/${requestId}`
 
 /** The document of a request that has not ended, as far as anybody knows. */
@@ -60,6 +78,13 @@ export function documentOf(settled: Settled, makeProblem: MakeProblem): RequestD
     accepted_at: settled.acceptedAt.toISOString(),
     completed_at: settled.completedAt.toISOString(),
   }
+}
+
+/** The same without what may be long: `errors` are left out, and `instance` of the problem says where they are. */
+export function documentWithoutDetails({ problem, ...document }: RequestDocument): RequestDocument {
+  if (!problem) return document
+  const { errors: _inTheStatus, ...rest } = problem
+  return { ...document, problem: rest }
 }
 
 const PROBLEM_OF: Record<Outcome, (settled: Settled, makeProblem: MakeProblem) => Problem | undefined> = {

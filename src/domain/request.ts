@@ -101,8 +101,8 @@ export function idReused(request: NamedRequest, first: Settled): Registered {
     version: request.version,
     entry: null,
     identical: false,
-    acceptedAt: request.acceptedAt,
-    completedAt: new Date(Math.max(request.acceptedAt.getTime(), first.completedAt.getTime())),
+    acceptedAt: first.acceptedAt,
+    completedAt: first.completedAt,
     purged: false,
     replayed: false,
   }

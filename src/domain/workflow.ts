@@ -50,17 +50,22 @@ const textLabels = labelsOf('string', isText, 'must be a text or a list of texts
 
 /** The body of a create request, after read-only fields and nulls are taken away. Names are those of the columns. */
 export const createWorkflowSchema = z.strictObject({
-  workflow_name: shortText,
+  workflow_name: shortText.describe('What the catalog calls it: unique together with `version`'),
   version: z
     .string()
     .max(255, { error: 'must have at most 255 characters', abort: true })
-    .regex(SEMVER, "must be a semantic version such as '1.0.0' (no 'v')"),
-  name: z.string().min(1, 'must not be empty'),
-  description: z.string(),
-  content: z.string().min(1, 'must not be empty'),
-  content_hash: z.string().regex(HASH, 'must be a SHA-256 in lower-case hex').optional(),
-  execution_engine: executionEngineSchema,
-  labels: textLabels,
+    .regex(SEMVER, "must be a semantic version such as '1.0.0' (no 'v')")
+    .describe('A semantic version (2.0.0), without a `v`'),
+  name: z.string().min(1, 'must not be empty').describe('What people call it'),
+  description: z.string().describe('What it does, for people'),
+  content: z.string().min(1, 'must not be empty').describe('Its definition: any text, kept as it is'),
+  content_hash: z
+    .string()
+    .regex(HASH, 'must be a SHA-256 in lower-case hex')
+    .optional()
+    .describe('SHA-256 of `content` in UTF-8: checked when given, else worked out'),
+  execution_engine: executionEngineSchema.describe('What runs it'),
+  labels: textLabels.describe('What the catalog can be searched by'),
   custom_labels: textLabels,
   detected_labels: labelsOf(
     ['string', 'number', 'boolean'],
@@ -74,7 +79,9 @@ export const createWorkflowSchema = z.strictObject({
   maintainer: z.string().optional(),
   container_image: z.string().optional(),
   container_digest: z.string().optional(),
-  status: workflowStatusSchema.default('active'),
+  status: workflowStatusSchema
+    .default('active')
+    .describe('The only field that may be changed later, with a reason'),
 })
 
 /** A workflow that may be stored, with its hash. */
@@ -104,7 +111,7 @@ export const workflowSummarySchema = z
     status_reason: z.string().nullable(),
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
-    created_by_request: z.uuid().describe('The request that made it'),
+    created_by_request: z.guid().describe('The request that made it'),
     request_fingerprint: z.string().regex(HASH).describe('SHA-256 of all that the request asked for, in hex'),
   })
   .meta({ id: 'WorkflowSummary', description: 'A workflow without its content' })

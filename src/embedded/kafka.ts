@@ -26,14 +26,21 @@ export type KafkaOptions = {
   dataDir: string
   /** 0 for a free one, which is then kept. */
   port: number
+  /** Makes other settings of the usual ones, at each start: more listeners, say. */
+  settings?: (usual: BrokerSettings) => BrokerSettings
+  /** More arguments for the tool that formats the storage. */
+  formatArguments?: readonly string[]
   say(line: string): void
   onExit(sentence: string): void
   signal: AbortSignal
 }
 
+/** Properties of a broker, by name. */
+export type BrokerSettings = Readonly<Record<string, string | number | boolean>>
+
 /** Starts one broker, its own controller, on the data in `dataDir`, which it makes the first time. */
 export async function startKafka(options: KafkaOptions): Promise<Kafka> {
-  const { dataDir, say, onExit, signal } = options
+  const { dataDir, settings = (usual) => usual, formatArguments = [], say, onExit, signal } = options
   const began = Date.now()
   const pidFile = join(dataDir, 'kafka.pid')
   const logFile = join(dataDir, 'kafka.log')
@@ -47,7 +54,7 @@ export async function startKafka(options: KafkaOptions): Promise<Kafka> {
   const jars = await kafkaJars(say, signal)
   if (!existsSync(storage)) {
     say(`${NAME}: formatting its storage`)
-    await formatStorage({ storage, dataDir, jars, port, signal })
+    await formatStorage({ storage, dataDir, jars, port, formatArguments, signal })
   }
 
   const brokers = [`127.0.0.1:${port}`]
@@ -56,7 +63,7 @@ export async function startKafka(options: KafkaOptions): Promise<Kafka> {
     async prepare() {
       await assertPortFree(port, NAME, 'EMBEDDED_KAFKA_PORT')
       const properties = join(dataDir, 'kafka.properties')
-      writeProperties(properties, brokerSettings(storage, port, await freePort()))
+      writeProperties(properties, settings(brokerSettings(storage, port, await freePort())))
       const heap = ['-Xms64m', '-Xmx320m', '-XX:+UseSerialGC', '-XX:+ExitOnOutOfMemoryError']
       const args = [...heap, ...javaArgs(jars), 'kafka.Kafka', properties]
       return { command: 'java', args, runAs: {}, logFile, pidFile, stopSignal: 'SIGTERM' }
@@ -70,7 +77,7 @@ export async function startKafka(options: KafkaOptions): Promise<Kafka> {
   return { ...kafka, port, brokers, logFile }
 }
 
-function brokerSettings(storage: string, port: number, controllerPort: number) {
+function brokerSettings(storage: string, port: number, controllerPort: number): BrokerSettings {
   return {
     'process.roles': 'broker,controller',
     'node.id': 1,
@@ -104,7 +111,7 @@ function brokerSettings(storage: string, port: number, controllerPort: number) {
   }
 }
 
-function writeProperties(file: string, settings: Readonly<Record<string, unknown>>): void {
+function writeProperties(file: string, settings: BrokerSettings): void {
   const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`)
   writeFileSync(file, lines.join(''))
 }
@@ -119,18 +126,25 @@ export function newClusterId(): string {
   return id.startsWith('-') ? newClusterId() : id
 }
 
-type FormatOptions = { storage: string; dataDir: string; jars: string; port: number; signal: AbortSignal }
+type FormatOptions = {
+  storage: string
+  dataDir: string
+  jars: string
+  port: number
+  formatArguments: readonly string[]
+  signal: AbortSignal
+}
 
 /** Formats the storage beside its place and moves it there when complete. */
-async function formatStorage({ storage, dataDir, jars, port, signal }: FormatOptions): Promise<void> {
+async function formatStorage(options: FormatOptions): Promise<void> {
+  const { storage, dataDir, jars, port, formatArguments, signal } = options
   const made = mkdtempSync(join(dataDir, 'new-kafka-'))
   const properties = `${made}.properties`
   try {
     writeProperties(properties, brokerSettings(made, port, await freePort()))
     const tool = ['-XX:TieredStopAtLevel=1', ...javaArgs(jars), 'kafka.tools.StorageTool']
-    const { code, output } = await run('java', [...tool, 'format', '-t', newClusterId(), '-c', properties], {
-      signal,
-    })
+    const format = ['format', '-t', newClusterId(), '-c', properties, ...formatArguments]
+    const { code, output } = await run('java', [...tool, ...format], { signal })
     if (code !== 0) {
       throw new StartFailure(
         `${NAME} could not format its storage in ${dataDir}: ${output.split('\n').at(-1)}`,

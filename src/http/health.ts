@@ -18,9 +18,9 @@ export function healthRoutes({
   return async function health(app: FastifyInstance) {
     serve(app, getLiveness, makeProblem, async () => ({ status: 'live' }))
     serve(app, getReadiness, makeProblem, async ({ reply }) => {
-      const reasons = (await Promise.all(checks.map((check) => check()))).flat()
-      if (reasons.length === 0) return { status: 'ready' }
-      return replyProblem(reply, makeProblem('unavailable', reasons.join('; ')))
+      const reasons = new Set((await Promise.all(checks.map((check) => check()))).flat())
+      if (reasons.size === 0) return { status: 'ready' }
+      return replyProblem(reply, makeProblem('unavailable', [...reasons].join('; ')))
     })
   }
 }

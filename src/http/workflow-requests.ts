@@ -16,6 +16,7 @@ import {
   type Settled,
   type ValidRequest,
 } from '../domain/request.ts'
+import { readTraceContext, type TraceContext } from '../domain/trace-context.ts'
 import type { Foresee } from '../dry-run.ts'
 import type { OutcomeWaiters } from '../outcome-waiters.ts'
 import type { ReadStatus, Status } from '../status.ts'
@@ -31,7 +32,7 @@ import { serve } from './serve.ts'
 export interface WorkflowRequestRoutesParts extends OutcomeAnswerParts {
   foresee: Foresee
   /** Resolves when the broker has it. */
-  publish: (request: ValidRequest, body: Buffer) => Promise<Position>
+  publish: (request: ValidRequest, body: Buffer, trace: TraceContext | undefined) => Promise<Position>
   readStatus: ReadStatus
   /** Released when the server closes. */
   waiters: OutcomeWaiters
@@ -84,7 +85,9 @@ export function workflowRequestRoutes(parts: WorkflowRequestRoutesParts) {
   async function accept(request: FastifyRequest): Promise<{ accepted: NamedRequest; at: AcceptedAt }> {
     const create = readCreateRequest(request, makeProblem)
     const { requestId, fingerprint, acceptedAt } = create
-    const position = await about(requestId, makeProblem, () => publish(create, bytesOf(request)))
+    const position = await about(requestId, makeProblem, () =>
+      publish(create, bytesOf(request), traceOf(request)),
+    )
     return {
       accepted: { requestId, fingerprint, acceptedAt, ...nameOf(create) },
       at: { tag: logTag, ...position, acceptedAt },
@@ -153,6 +156,12 @@ export function workflowRequestRoutes(parts: WorkflowRequestRoutesParts) {
       return false
     }
   }
+}
+
+/** Of several `tracestate` headers the server makes one. */
+function traceOf({ headers: { traceparent, tracestate } }: FastifyRequest): TraceContext | undefined {
+  const text = (header: string | string[] | undefined) => header?.toString()
+  return readTraceContext(text(traceparent), text(tracestate))
 }
 
 /** An outcome as the answer to this request, which may be another one than it was stored for. */

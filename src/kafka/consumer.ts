@@ -6,9 +6,10 @@ import type { Logger } from '../logger.ts'
 import { within } from '../within.ts'
 import { alignment, LogMismatch } from './alignment.ts'
 import { type Chunk, chunksOf } from './chunks.ts'
+import { kafkaRefusal } from './failure.ts'
+import type { LogOffsets } from './log-offsets.ts'
 import { PublishFailure } from './publish.ts'
 import type { Step } from './settle.ts'
-import type { LogOffsets } from './topics.ts'
 import { watch } from './watch.ts'
 
 export interface ConsumerParts {
@@ -49,7 +50,10 @@ const HEARTBEAT_MS = 2_000
 /** How long a start waits for the group; after that it goes on, and readiness tells. */
 const JOIN_WAIT_MS = 30_000
 
-/** Consumes the request topic, chunk by chunk and partition by partition: settle first, and only then the offset. */
+/**
+ * Consumes the request topic, chunk by chunk and partition by partition: settle first, and only then the offset. Rejects
+ * when Kafka refuses it from the start; later it waits until it is let in again.
+ */
 export async function startConsumer(parts: ConsumerParts): Promise<RunningConsumer> {
   const {
     kafka,
@@ -91,10 +95,14 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
   let rebalancing = false
   let inHand = 0
   let closing = false
+  let isStarting = true
+  let refusal: string | undefined
   const { GROUP_JOIN, CRASH, END_BATCH_PROCESS, REBALANCING } = consumer.events
 
-  const firstJoin = new Promise((resolve) => consumer.on(GROUP_JOIN, resolve))
+  const firstJoin = Promise.withResolvers<void>()
   consumer.on(GROUP_JOIN, ({ payload }) => {
+    firstJoin.resolve()
+    refusal = undefined
     assigned = payload.memberAssignment[topic] ?? []
     rebalancing = false
     aligned.restart()
@@ -109,8 +117,12 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     log[isFirst ? 'debug' : 'warn']({ err: error }, 'the consumer starts again')
     assigned = undefined
     if (restart) return
-    if (!PASSING.has(causeOf(error).name)) return onCrash(error)
-    setTimeout(() => closing || run().catch(onCrash), RESTART_MS)
+    const reason = kafkaRefusal(error)
+    if (reason && isStarting) return firstJoin.reject(error)
+    if (reason && reason !== refusal) log.error({ reason, err: error }, 'the worker waits')
+    refusal = reason
+    if (!reason && !PASSING.has(causeOf(error).name)) return onCrash(error)
+    setTimeout(() => closing || run().catch(onCrash), reason ? REFUSED_RESTART_MS : RESTART_MS)
   })
   consumer.on(END_BATCH_PROCESS, async ({ payload: { partition, batchSize, firstOffset, lastOffset } }) => {
     watching.active(partition)
@@ -131,14 +143,24 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     onStall: onCrash,
   })
 
-  await consumer.connect()
-  await consumer.subscribe({ topics: [topic], fromBeginning: true })
-  const run = () => consumer.run({ eachBatchAutoResolve: false, eachBatch: settleBatch })
-  await run()
-  await Promise.race([
-    firstJoin,
-    delay(JOIN_WAIT_MS, undefined, { ref: false, ...(signal && { signal }) }).catch(() => {}),
-  ])
+  const run = () =>
+    consumer.run({
+      eachBatchAutoResolve: false,
+      eachBatch: settleBatch,
+    })
+  try {
+    await consumer.connect()
+    await consumer.subscribe({ topics: [topic], fromBeginning: true })
+    await run()
+    await Promise.race([
+      firstJoin.promise,
+      delay(JOIN_WAIT_MS, undefined, { ref: false, ...(signal && { signal }) }).catch(() => {}),
+    ])
+  } catch (error) {
+    await close()
+    throw error
+  }
+  isStarting = false
 
   /** Never throws what kafkajs would stop for: a chunk that cannot be settled now waits, and comes again. */
   async function settleBatch({
@@ -189,19 +211,21 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     if (waits.delete(partition)) log.info({ partition }, 'the worker goes on')
   }
 
+  async function close() {
+    watching.stop()
+    closing = true
+    for (const { timer } of waits.values()) clearTimeout(timer)
+    // Without Kafka there is nothing to take leave of, and the client would go on trying.
+    await within(CLOSE_MS, consumer.disconnect()).catch(() => {})
+  }
+
   return {
     troubles() {
-      if (!assigned) return ['the worker is not in its consumer group']
+      if (!assigned) return [refusal ?? 'the worker is not in its consumer group']
       const waiting = [...waits].map(([partition, { reason }]) => `partition ${partition} waits: ${reason}`)
       return [...waiting, ...watching.mismatches()]
     },
-    async close() {
-      watching.stop()
-      closing = true
-      for (const { timer } of waits.values()) clearTimeout(timer)
-      // Without Kafka there is nothing to take leave of, and the client would go on trying.
-      await within(CLOSE_MS, consumer.disconnect()).catch(() => {})
-    },
+    close,
   }
 }
 
@@ -209,10 +233,12 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
 const PASSING: ReadonlySet<string> = new Set([
   'KafkaJSGroupCoordinatorNotFound',
   'KafkaJSLockTimeout',
+  'KafkaJSSASLAuthenticationError', // where it is no refusal, a login was broken off
   'KafkaJSTimeout',
 ])
 
 const RESTART_MS = 200
+const REFUSED_RESTART_MS = 2_000
 
 function causeOf(error: Error): Error {
   return error.cause instanceof Error ? causeOf(error.cause) : error

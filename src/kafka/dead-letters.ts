@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto'
 import type { Admin, IHeaders, Kafka, KafkaMessage, Message } from 'kafkajs'
 import { isUuid, redriveId } from '../domain/ids.ts'
-import { DEAD_LETTER_HEADERS } from './messages.ts'
-import { type Addressed, isTooLarge, type Publisher, VALUE_BYTES } from './publish.ts'
+import { DEAD_LETTER_HEADERS, DEAD_LETTER_PREFIX } from './dead-letter.ts'
+import { headerText } from './headers.ts'
+import { readOffsets } from './log-offsets.ts'
+import type { Addressed, Publisher } from './publish.ts'
 import { readLog } from './read-log.ts'
-import { readOffsets } from './topics.ts'
+import { formOf, readRequestEvent } from './request-event.ts'
 
 /** A dead letter as its headers tell it. What is null, or a record that somebody else put there, does not tell it. */
 export interface DeadLetter {
@@ -59,9 +61,10 @@ export async function deadLettersOf({ kafka, admin, topic, group }: DeadLettersP
 const REDRIVE_COUNT = 'redrive-count'
 
 export function readDeadLetter(record: KafkaMessage): DeadLetter {
-  const said = (name: keyof typeof DEAD_LETTER_HEADERS) => header(record, DEAD_LETTER_HEADERS[name]) ?? null
+  const said = (name: keyof typeof DEAD_LETTER_HEADERS) =>
+    headerText(record, DEAD_LETTER_HEADERS[name]) ?? null
   const requestId = said('requestId')
-  const lostBytes = record.value === null ? number(header(record, VALUE_BYTES)) : undefined
+  const lostBytes = record.value === null ? number(said('valueBytes') ?? undefined) : undefined
   return {
     time: said('time') ?? new Date(number(record.timestamp) ?? 0).toISOString(),
     class: said('class'),
@@ -74,7 +77,7 @@ export function readDeadLetter(record: KafkaMessage): DeadLetter {
     bytes: lostBytes ?? record.value?.length ?? 0,
     valueLost: lostBytes !== undefined,
     isBatch: said('baseOffset') !== null,
-    redrives: number(header(record, REDRIVE_COUNT)) ?? 0,
+    redrives: number(headerText(record, REDRIVE_COUNT)) ?? 0,
   }
 }
 
@@ -178,30 +181,28 @@ export async function redrive(parts: RedriveParts): Promise<number> {
     return next
   }
 
-  /** One after the other, so that they keep their order. Where one is too large, each goes by itself. */
   async function send(due: readonly Due[]): Promise<void> {
-    try {
-      await parts.sendAll(due)
-    } catch (error) {
-      if (!isTooLarge(error)) throw error
-      if (due.length > 1) for (const one of due) await send([one])
-      else onSkipped(due[0]!.letter, 'too large')
-      return
+    const left = new Set<Addressed>(await parts.sendAll(due))
+    for (const one of due) {
+      if (left.has(one)) onSkipped(one.letter, 'too large')
+      else onRedriven(one.letter, one.newId)
     }
-    for (const { letter, newId } of due) onRedriven(letter, newId)
   }
 }
 
 /** The record as it first came, as a new request that the old one caused. The idempotency key stays with the old one. */
 function redriven(record: KafkaMessage, oldId: string, newId: string, count: number): Message {
   const came = Object.entries(record.headers ?? {}).filter(
-    ([name]) => !name.startsWith('dead-letter-') && name !== 'idempotency-key',
+    ([name]) => !name.startsWith(DEAD_LETTER_PREFIX) && name !== 'idempotency-key',
   )
-  const isEvent = came.some(([name]) => name === 'ce_id' || name === 'ce_type')
+  const isEvent = formOf(record) !== 'plain'
+  const { id, attribute } = readRequestEvent(record)
   const headers: IHeaders = {
     ...Object.fromEntries(came),
-    [isEvent ? 'ce_id' : 'request-id']: newId,
+    ...(isEvent && { ce_id: newId }),
+    'request-id': newId,
     ce_causationid: oldId,
+    ce_correlationid: attribute('correlationid') ?? id?.id ?? oldId,
     [REDRIVE_COUNT]: String(count),
   }
   return { key: record.key, value: record.value, headers }
@@ -224,11 +225,6 @@ export function partitionCounts(admin: Admin): (topic: string) => Promise<number
     counts.set(topic, known)
     return known
   }
-}
-
-function header(record: KafkaMessage, name: string): string | undefined {
-  const value = record.headers?.[name]
-  return (Array.isArray(value) ? value[0] : value)?.toString()
 }
 
 function number(text: string | undefined): number | undefined {

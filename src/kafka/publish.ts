@@ -6,20 +6,28 @@ import { within } from '../within.ts'
 export interface Addressed {
   topic: string
   message: Message
+  /** What to send instead where the topic does not take it for its size; undefined when there is nothing less. */
+  smaller?: (() => Addressed | undefined) | undefined
 }
 
-/** Whether the records were kept is not known. They may still arrive. */
+/** The records were not acknowledged. Whether they were kept is not known: they may still arrive. */
 export class PublishFailure extends Error {
   override readonly name = 'PublishFailure'
+}
+
+/** The record was for a partition that its topic does not have. Comes as the cause of a `PublishFailure`. */
+export class NoSuchPartition extends Error {
+  override readonly name = 'NoSuchPartition'
 }
 
 export interface Publisher {
   /** Resolves when all in-sync replicas have the record. Calls of one turn go together. Throws `PublishFailure`. */
   send(topic: string, message: Message): Promise<Position>
-  /** The same for many, one after the other, as few produces as their size allows. */
-  sendAll(records: readonly Addressed[]): Promise<void>
-  /** The same for dead letters, packed. One that is too large even so goes without its value, which a header tells. */
-  park(records: readonly Addressed[]): Promise<void>
+  /**
+   * The same for many, in as few produces as their size allows. What is too large goes as its smaller self. Answers
+   * those that their topic does not take in any size.
+   */
+  sendAll(records: readonly Addressed[], options?: { compress: boolean }): Promise<Addressed[]>
   /** Waits for what is under way, then disconnects. */
   close(): Promise<void>
 }
@@ -30,15 +38,22 @@ export interface Publisher {
  * Never with `idempotent`: after a lost answer kafkajs 2.2.4 uses a sequence number twice, and the broker drops
  * records that it has acknowledged. A resend can therefore double a record; request ids make that harmless.
  */
-export async function openPublisher(kafka: Kafka, options: { timeoutMs: number }): Promise<Publisher> {
+export async function openPublisher(
+  kafka: Kafka,
+  options: { timeoutMs: number; retries?: number },
+): Promise<Publisher> {
   const partitionOf = new WeakMap<Message, number>()
   const producer = kafka.producer({
     allowAutoTopicCreation: false,
+    ...(options.retries !== undefined && { retry: { retries: options.retries } }),
     // kafkajs tells the first offset of each partition only: who knows which record went where knows its offset too.
     createPartitioner: () => {
       const choose = Partitioners.DefaultPartitioner()
       return (args) => {
         const partition = partitionOf.get(args.message) ?? choose(args)
+        // Nor does it tell of a record for a partition that is not there: it leaves that out, and says nothing.
+        if (!args.partitionMetadata.some(({ partitionId }) => partitionId === partition))
+          throw new NoSuchPartition(`${args.topic} has no partition ${partition}`)
         partitionOf.set(args.message, partition)
         return partition
       }
@@ -81,27 +96,62 @@ export async function openPublisher(kafka: Kafka, options: { timeoutMs: number }
     isExpired: ({ deadline }) => performance.now() > deadline,
   })
 
-  async function park(records: readonly Addressed[]): Promise<void> {
-    if (records.length === 0) return
-    try {
-      await produce(records, CompressionTypes.GZIP)
-    } catch (error) {
-      if (!isTooLarge(error)) throw error
-      const [only] = records
-      if (records.length > 1) for (const record of records) await park([record])
-      else if (only?.message.value) await park([withoutValue(only)])
-      else if (only && isWithForeign(only)) await park([withOurHeaders(only)])
-      else throw error
+  /** Sends what fits, smaller where it must be, and answers those that fit in no size. */
+  function fitting({ compress }: { compress: boolean }) {
+    const compression = compress ? CompressionTypes.GZIP : CompressionTypes.None
+    /** What each topic is known to refuse by itself; of what is compressed no size tells that. */
+    const refusedBytes = new Map<string, number>()
+    const isKnownTooLarge = (record: Addressed) =>
+      !compress && sizeOf(record) >= (refusedBytes.get(record.topic) ?? MAX_RECORD_BYTES)
+
+    return sendFitting
+
+    async function sendFitting(records: readonly Addressed[]): Promise<Addressed[]> {
+      const left = await sendSmaller(records.filter(isKnownTooLarge))
+      return [...left, ...(await sendWhole(records.filter((record) => !isKnownTooLarge(record))))]
+    }
+
+    async function sendWhole(records: readonly Addressed[]): Promise<Addressed[]> {
+      const [first] = records
+      if (!first) return []
+      try {
+        await produce(records, compression)
+        return []
+      } catch (error) {
+        if (!isTooLarge(error)) throw error
+        if (records.length === 1) {
+          refusedBytes.set(first.topic, sizeOf(first))
+          return sendSmaller(records)
+        }
+        const half = records.length >> 1
+        const left = await sendFitting(records.slice(0, half))
+        return [...left, ...(await sendFitting(records.slice(half)))]
+      }
+    }
+
+    async function sendSmaller(records: readonly Addressed[]): Promise<Addressed[]> {
+      const smaller = new Map<Addressed, Addressed>()
+      const left: Addressed[] = []
+      for (const record of records) {
+        const less = record.smaller?.()
+        if (less) smaller.set(less, record)
+        else left.push(record)
+      }
+      if (smaller.size > 0)
+        for (const less of await sendFitting([...smaller.keys()])) left.push(smaller.get(less)!)
+      return left
     }
   }
 
   return {
-    park,
     // The deadline counts from here: a record may wait for others before it is under way.
     send: (topic, message) =>
       inTime(send({ topic, message, deadline: performance.now() + options.timeoutMs }), options.timeoutMs),
-    async sendAll(records) {
-      for (const some of bySize(records)) await produce(some)
+    async sendAll(records, { compress } = { compress: false }) {
+      const sendFitting = fitting({ compress })
+      const left: Addressed[] = []
+      for (const some of bySize(records)) left.push(...(await sendFitting(some)))
+      return left
     },
     async close() {
       await within(options.timeoutMs, Promise.allSettled(underWay)).catch(() => {})
@@ -112,6 +162,9 @@ export async function openPublisher(kafka: Kafka, options: { timeoutMs: number }
 
 /** However small they are packed, a broker takes no batch beyond its limit, which is 1 MiB unless it was set. */
 const MAX_BYTES = 256 * 1024
+
+/** A record that is larger is not even tried: of some a broker says nothing but ends the connection. */
+const MAX_RECORD_BYTES = 2 * 1024 * 1024
 
 function* bySize(records: readonly Addressed[]): Generator<Addressed[]> {
   let some: Addressed[] = []
@@ -135,29 +188,16 @@ function sizeOf({ message: { key, value, headers = {} } }: Addressed): number {
 }
 
 /** Whether the broker refused records for their size. */
-export function isTooLarge(error: unknown): boolean {
-  for (let cause = error; cause instanceof Error; cause = cause.cause)
-    if ((cause as { type?: unknown }).type === 'MESSAGE_TOO_LARGE') return true
-  return false
+function isTooLarge(error: unknown): boolean {
+  return causes(error).some((cause) => TOO_LARGE.has((cause as { type?: unknown }).type))
 }
 
-/** The header that tells how long the value was which a dead letter had to go without. */
-export const VALUE_BYTES = 'dead-letter-value-bytes'
-
-function withoutValue({ topic, message: { value, ...message } }: Addressed): Addressed {
-  const headers = { ...message.headers, [VALUE_BYTES]: String(value?.length) }
-  return { topic, message: { ...message, value: null, headers } }
+/** An error and what caused it, the innermost last. */
+export function causes(error: unknown): Error[] {
+  return error instanceof Error ? [error, ...causes(error.cause)] : []
 }
 
-function isWithForeign({ message: { key, headers = {} } }: Addressed): boolean {
-  return key != null || Object.keys(headers).some((name) => !name.startsWith('dead-letter-'))
-}
-
-/** All that is left of a dead letter whose key and headers alone are too large: why it is here, and where it was. */
-function withOurHeaders({ topic, message }: Addressed): Addressed {
-  const ours = Object.entries(message.headers ?? {}).filter(([name]) => name.startsWith('dead-letter-'))
-  return { topic, message: { value: null, headers: Object.fromEntries(ours) } }
-}
+const TOO_LARGE: ReadonlySet<unknown> = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'])
 
 async function inTime<T>(sent: Promise<T>, timeoutMs: number): Promise<T> {
   try {

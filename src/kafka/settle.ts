@@ -1,4 +1,4 @@
-import type { KafkaMessage } from 'kafkajs'
+import type { KafkaMessage, Message } from 'kafkajs'
 import type { MakeProblem } from '../domain/problem.ts'
 import type { Log, LogProgress } from '../domain/progress.ts'
 import type { Registered } from '../domain/request.ts'
@@ -6,10 +6,11 @@ import type { Logger } from '../logger.ts'
 import { logOutcome } from '../outcome-log.ts'
 import type { Register } from '../register.ts'
 import type { Chunk } from './chunks.ts'
-import { type DeadLetterCause, deadLetter, decodeRecord, replyMessage } from './messages.ts'
-import type { Addressed, Publisher } from './publish.ts'
+import { type DeadLetterCause, deadLetter, smallerDeadLetter } from './dead-letter.ts'
+import { decodeRecord } from './decode.ts'
+import { type Addressed, type Publisher, PublishFailure } from './publish.ts'
 import { undecodableBatch } from './record-batches.ts'
-import type { TopicNames } from './topics.ts'
+import { type Replies, type Reply, replyFor } from './replies.ts'
 
 /** What a worker has done with a chunk, in this order. */
 export type Step = 'fetched' | 'stored' | 'parked' | 'announced' | 'resolved'
@@ -17,8 +18,10 @@ export type Step = 'fetched' | 'stored' | 'parked' | 'announced' | 'resolved'
 export interface SettleParts {
   register: Register
   moveProgress: (progress: LogProgress) => Promise<void>
-  publisher: Pick<Publisher, 'park' | 'sendAll'>
-  topics: TopicNames
+  /** Where dead letters go. */
+  deadLetterTopic: string
+  publisher: Pick<Publisher, 'sendAll'>
+  replies: Pick<Replies, 'send'>
   makeProblem: MakeProblem
   log: Logger
   onStep: (step: Step) => void
@@ -28,12 +31,16 @@ export interface SettleParts {
 export function settleWith({
   register,
   moveProgress,
+  deadLetterTopic,
   publisher,
-  topics,
+  replies,
   makeProblem,
   log,
   onStep,
 }: SettleParts) {
+  /** Of each partition, the records of a chunk that is not settled yet, though its dead letters are parked. */
+  const parkedBefore = new Map<number, Set<string>>()
+
   return async function settle(
     { records, nextOffset }: Chunk,
     from: Omit<LogProgress, 'nextOffset'>,
@@ -48,18 +55,22 @@ export function settleWith({
 
     const outcomes = registered.values()
     const letters: Addressed[] = []
-    const replies: Addressed[] = []
-    for (const { record, request, unreadable } of decoded) {
+    const due: Reply[] = []
+    for (const { record, request, unreadable, replyTo } of decoded) {
       const outcome = request ? outcomes.next().value : undefined
       const cause = unreadable ?? causeOf(outcome)
-      if (cause) letters.push(park(record, from, cause, attempts, outcome?.requestId))
-      if (!outcome) continue
+      if (cause && !parkedBefore.get(from.partition)?.has(placeOf(record)))
+        letters.push(park(record, from, cause, attempts, outcome?.requestId))
+      if (!outcome || !replyTo) continue
       logOutcome(log, 'async', outcome)
-      replies.push({ topic: topics.replies, message: replyMessage(outcome, makeProblem) })
+      due.push(replyFor({ settled: outcome, replyTo, makeProblem }))
     }
-    await publisher.park(letters)
+    const left = await publisher.sendAll(letters, { compress: true })
+    if (left.length > 0) throw new PublishFailure(`The topic ${deadLetterTopic} takes no dead letter at all`)
     onStep('parked')
-    await publisher.sendAll(replies)
+    parkedBefore.set(from.partition, new Set(records.map(placeOf)))
+    await replies.send(due)
+    parkedBefore.delete(from.partition)
     onStep('announced')
   }
 
@@ -81,10 +92,23 @@ export function settleWith({
       },
       'dead letter',
     )
-    return { topic: topics.deadLetters, message: deadLetter(record, from, { cause, attempts, requestId }) }
+    return parked(deadLetter(record, from, { cause, attempts, requestId }))
+  }
+
+  function parked(message: Message): Addressed {
+    const smaller = () => {
+      const less = smallerDeadLetter(message)
+      return less && parked(less)
+    }
+    return { topic: deadLetterTopic, message, smaller }
   }
 }
 
 function causeOf(outcome: Registered | undefined): DeadLetterCause | undefined {
-  return outcome?.outcome === 'failed' ? { class: 'failed', code: outcome.failure } : undefined
+  return outcome?.outcome === 'failed' ? { class: 'failed', code: outcome.failure, detail: null } : undefined
+}
+
+/** A log that was made anew has the same offsets again. */
+function placeOf({ offset, timestamp }: KafkaMessage): string {
+  return `${offset} ${timestamp}`
 }

@@ -1,5 +1,5 @@
 import { mismatch } from './alignment.ts'
-import type { LogOffsets } from './topics.ts'
+import type { LogOffsets } from './log-offsets.ts'
 
 export interface WatchParts {
   readOffsets: () => Promise<LogOffsets>

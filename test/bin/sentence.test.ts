@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { StartError } from '../../src/app.ts'
 import { sentenceOf } from '../../src/bin/sentence.ts'
 import { StartFailure } from '../../src/embedded/start-failure.ts'
+import { StartError } from '../../src/start-error.ts'
 
 const refused = Object.assign(new Error('connect'), { code: 'ECONNREFUSED', syscall: 'connect' })
 

@@ -1,13 +1,26 @@
 import openapiTS, { astToString, type OpenAPI3 } from 'openapi-typescript'
+import { parseConfig } from '../../src/config.ts'
 import { openApiDocument } from '../../src/http/contract/openapi.ts'
+import { asyncApiDocument } from '../../src/kafka/contract/asyncapi.ts'
 
-/** The reviewed document, and the types of the client that are made from it. `npm run contract` writes both. */
+/** The reviewed documents, and the types of the client that are made from one. `npm run contract` writes them all. */
 export const SNAPSHOT = new URL('openapi.json', import.meta.url)
+export const ASYNCAPI_SNAPSHOT = new URL('asyncapi.json', import.meta.url)
 export const CLIENT_TYPES = new URL('../../src/client/types.ts', import.meta.url)
 
 /** The document as the service makes it with nothing configured. */
 export function makeSnapshot(): string {
-  return `${JSON.stringify(openApiDocument('https://workflow-registrar.io'), null, 2)}\n`
+  return written(openApiDocument('https://workflow-registrar.io'))
+}
+
+/** The same of the other one. */
+export function makeAsyncApiSnapshot(): string {
+  const { topics, problemBaseUrl } = parseConfig({})
+  return written(asyncApiDocument(topics, problemBaseUrl))
+}
+
+function written(document: object): string {
+  return `${JSON.stringify(document, null, 2)}\n`
 }
 
 export async function makeClientTypes(snapshot: string): Promise<string> {

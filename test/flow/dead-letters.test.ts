@@ -108,7 +108,8 @@ describe('a dead letter keeps key, value and headers untouched, and tells where 
     await allow()
     expect(message.key).toEqual(key)
     expect(message.value).toEqual(Buffer.from(value))
-    const { 'dead-letter-time': time, ...said } = message.headers!
+    const { 'dead-letter-time': time, 'dead-letter-detail': detail, ...said } = message.headers!
+    expect(detail?.toString()).toBe(cause === 'unreadable' ? 'is not JSON in UTF-8' : undefined)
     expect(said).toEqual({
       trace: headers.trace,
       several: [Buffer.from('1'), Buffer.from('2')],
@@ -171,6 +172,7 @@ describe('what the database refused', () => {
     expect(message.value).toEqual(letter.message.value)
     expect(message.headers).toEqual({
       'request-id': Buffer.from(newId),
+      ce_correlationid: Buffer.from(one.id),
       'correlation-id': Buffer.from('c-1'),
       several: [Buffer.from('1'), Buffer.from('2')],
       ce_causationid: Buffer.from(one.id),
@@ -223,7 +225,52 @@ describe('what the database refused', () => {
     const record = await until('the redriven record', () =>
       requests.records.find(({ headers }) => headers.ce_id === newId),
     )
-    expect(record.headers).toEqual({ ...event, ce_id: newId, ce_causationid: id, 'redrive-count': '1' })
+    expect(record.headers).toEqual({
+      ...event,
+      ...{ ce_id: newId, 'request-id': newId, ce_causationid: id, 'redrive-count': '1' },
+      ce_correlationid: event.ce_id,
+    })
+  })
+
+  test('as a CloudEvent in structured mode is redriven as one, its value untouched', async () => {
+    const { allow } = await refuse('structured')
+    const id = randomUUID()
+    const { body } = aRequest({ owner: 'structured' })
+    const event = {
+      ...{ specversion: '1.0', type: 'io.workflow-registrar.registration.requested.v1' },
+      ...{ source: '/shop', id, correlationid: 'saga 7', data: body },
+    }
+    const value = `${JSON.stringify(event)} `
+    await send([{ value, headers: { 'content-type': 'application/cloudevents+json' } }])
+    expect((await ended(id)).state).toBe('failed')
+    await letterOf(id)
+    await allow()
+    expect((await dlq('redrive', '--id', id)).code).toBe(0)
+    const newId = redriveId(id, 1)
+    expect(await ended(newId)).toMatchObject({ state: 'created', workflow_name: body.workflow_name })
+    const record = await until('the redriven record', () =>
+      requests.records.find(({ headers }) => headers.ce_id === newId),
+    )
+    expect(record.value?.toString()).toBe(value)
+  })
+
+  test('and has an id that cannot be read does not multiply when it is redriven', async () => {
+    const offset = String((await logEnds(world, world.env.REQUEST_TOPIC!)).get(0))
+    const timestamp = String(Date.now())
+    const event = {
+      ...{ ce_specversion: '1.0', ce_type: 'io.workflow-registrar.registration.requested.v1' },
+      ...{ ce_source: Buffer.from([0xff]), ce_id: 'order 42' },
+    }
+    await send([{ value: '{}', headers: event, timestamp, partition: 0 }])
+    const { clusterId } = await asAdmin(world, (admin) => admin.describeCluster())
+    const topic = world.env.REQUEST_TOPIC!
+    const id = positionalRequestId({ clusterId, topic, partition: 0, offset, timestamp })
+    await letterOf(id)
+    expect((await dlq('redrive', '--cause', 'unreadable/unreadable id')).stdout).toContain('1 redriven')
+    await letterOf(redriveId(id, 1))
+    const again = await dlq('redrive', '--cause', 'unreadable/unreadable id')
+    expect(again.stdout).toContain(`${id} is left out: it was redriven and came back`)
+    expect(again.stdout).toContain('1 redriven')
   })
 
   test('is redriven from the oldest on, as many as --limit says and no other cause', async () => {
@@ -306,13 +353,13 @@ describe('poison that comes back again and again', () => {
 })
 
 test('a value that was not kept, or that its topic has no room for, is left out, and the others go', async () => {
-  const type = { ce_type: 'io.workflow-registrar.other.v9' }
+  const other = { ce_specversion: '1.0', ce_source: '/shop', ce_type: 'io.workflow-registrar.other.v9' }
   // Kafka takes the first as zstd packs it, and gzip cannot pack it as well.
   const noise = randomBytes(512 * 1024)
   const values = [Buffer.concat(Array(10).fill(noise)), Buffer.alloc(2 * 1024 * 1024, 'x'), Buffer.from('x')]
   const records = values.map((value) => {
     const id = randomUUID()
-    return { id, message: { value, headers: { ...type, 'request-id': id } } }
+    return { id, message: { value, headers: { ...other, ce_id: id } } }
   })
   for (const { message } of records) await send([message], world, CompressionTypes.ZSTD)
   const [lost, large, small] = records.map(({ id }) => id)

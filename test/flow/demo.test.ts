@@ -235,7 +235,7 @@ function own({ workflow_id, created_at, updated_at, created_by_request, request_
 function parts({ infrastructure, env }: World, { url }: TestApp) {
   return {
     url,
-    brokers: infrastructure.kafkaBrokers,
+    brokers: infrastructure.kafka.brokers,
     topics: { requests: env.REQUEST_TOPIC!, replies: env.REPLY_TOPIC! },
     records: RECORDS,
   }

@@ -304,7 +304,7 @@ describe('an unreadable record', () => {
 
       const { reply, document } = await replyAndStatus(id)
       expect(document).toMatchObject({ state: 'rejected', workflow_name: null, problem: { status: 400 } })
-      expect(reply.key).toBeUndefined()
+      expect(reply.key).toBe(id)
       const letters = await until('the dead letter', () => {
         const found = deadLetters.records.filter(({ headers }) => headers['request-id'] === id)
         return found.length > 0 && found

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { StartError } from '../../src/app.ts'
-import { retentionOf } from '../../src/kafka/topics.ts'
+import { StartError } from '../../src/start-error.ts'
 import { progressIn } from '../support/group-offsets.ts'
 import { type Answer, get, post } from '../support/http.ts'
 import { listen, produce } from '../support/kafka.ts'
@@ -164,12 +163,6 @@ describe('a worker whose topic keeps requests', () => {
     const app = await startApp(world, { env, roles: ['worker'] })
     await app.close()
     expect(app.logs.filter(({ level }) => level === 'warn')).toEqual([])
-  })
-
-  test('for how long the brokers will not say is not known', async () => {
-    const world = await worldWithTopicOf(DAY_MS)
-    expect(await asAdmin(world, (admin) => retentionOf(admin, world.env.REQUEST_TOPIC!))).toBe(DAY_MS)
-    expect(await asAdmin(world, (admin) => retentionOf(admin, 'no-such-topic'))).toBeUndefined()
   })
 })
 

@@ -3,13 +3,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
 import { withPrivateService } from '../support/private-service.ts'
-import { installSchemathesis } from './schemathesis.ts'
+import { virtualEnvironment } from '../support/python.ts'
 
 const CONFIG = path.join(import.meta.dirname, 'schemathesis.toml')
+const REQUIREMENTS = path.join(import.meta.dirname, 'requirements.txt')
 const seed = Number(process.env.FUZZ_SEED) || Date.now() % 2 ** 31
 
 try {
-  const schemathesis = await installSchemathesis()
+  const schemathesis = path.join(await virtualEnvironment('schemathesis', REQUIREMENTS), 'schemathesis')
   process.exitCode = await withPrivateService((url) => fuzz(schemathesis, url))
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : error}\n`)

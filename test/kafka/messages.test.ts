@@ -1,44 +1,17 @@
-import fc from 'fast-check'
-import type { KafkaMessage, Message } from 'kafkajs'
 import { describe, expect, test } from 'vitest'
-import { readBody } from '../../src/domain/body.ts'
-import { eventRequestId, positionalRequestId, replyId } from '../../src/domain/ids.ts'
+import { replyId } from '../../src/domain/ids.ts'
 import { OUTCOMES } from '../../src/domain/outcome.ts'
 import { problemsAt } from '../../src/domain/problem.ts'
-import type { RegistrationRequest, Settled } from '../../src/domain/request.ts'
-import { nameOf } from '../../src/domain/request.ts'
-import {
-  DEAD_LETTER_HEADERS,
-  deadLetter,
-  decodeRecord,
-  EVENT_TYPES,
-  replyMessage,
-  requestMessage,
-} from '../../src/kafka/messages.ts'
-import { runs } from '../support/seeded.ts'
-import { aWorkflow } from '../support/workflows.ts'
+import { nameOf, type RegistrationRequest, type Settled } from '../../src/domain/request.ts'
+import { decodeRecord } from '../../src/kafka/decode.ts'
+import { ECHOED_HEADERS, EVENT_TYPES } from '../../src/kafka/events.ts'
+import { replyMessage, requestMessage, withoutDetails, withoutEcho } from '../../src/kafka/messages.ts'
+import { aRecord } from '../support/records.ts'
 
 const LOG = { clusterId: 'c', topic: 't', partition: 3 }
 const A_UUID = '0197f6a2-5b6c-7d3e-8f90-a1b2c3d4e5f6'
-const KEY = '0197f6a2-0000-7000-8000-000000000001'
+const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 const makeProblem = problemsAt('https://example.org')
-
-function aRecord(fields: Partial<Omit<KafkaMessage, 'headers'>> & { headers?: Record<string, string> } = {}) {
-  const headers = Object.entries(fields.headers ?? {}).map(([name, value]) => [name, Buffer.from(value)])
-  return {
-    ...{ key: null, offset: '17', timestamp: '1700000000000', attributes: 0, size: 0 },
-    ...{ value: Buffer.from(JSON.stringify(aWorkflow())), ...fields },
-    headers: Object.fromEntries(headers),
-  } as KafkaMessage
-}
-
-const asRecord = ({ key, value, timestamp, headers }: Message) =>
-  aRecord({
-    key: Buffer.from(String(key)),
-    value: value as Buffer,
-    timestamp: timestamp!,
-    headers: headers as Record<string, string>,
-  })
 
 const settledFrom = (request: RegistrationRequest, fields: Partial<Settled> = {}): Settled => ({
   ...{ requestId: request.requestId, fingerprint: request.fingerprint, acceptedAt: request.acceptedAt },
@@ -55,163 +28,66 @@ const settledFrom = (request: RegistrationRequest, fields: Partial<Settled> = {}
   ...fields,
 })
 
-describe('an accepted request', () => {
-  test('comes out of its record as it went in', () => {
-    const body = Buffer.from(JSON.stringify(aWorkflow({ workflow_name: 'Ünïcode 🚀' })))
-    const accepted = { requestId: A_UUID, idempotencyKey: KEY, acceptedAt: new Date(1_700_000_000_123) }
-    const message = requestMessage({ ...accepted, workflowName: 'Ünïcode 🚀', body })
-    expect(message.key).toBe('Ünïcode 🚀')
-    const { fingerprint, workflow } = readBody(body) as Extract<
-      ReturnType<typeof readBody>,
-      { kind: 'valid' }
-    >
-    expect(decodeRecord(asRecord(message), LOG)).toEqual({ request: { ...accepted, fingerprint, workflow } })
+function decoded(...args: Parameters<typeof aRecord>) {
+  const { request, replyTo } = decodeRecord(aRecord(...args), LOG)
+  return { request: request!, replyTo: replyTo! }
+}
+
+test('an accepted request is a CloudEvent in binary mode, in the trace of its HTTP request', () => {
+  const accepted = { requestId: A_UUID, idempotencyKey: null, acceptedAt: new Date(1_700_000_000_123) }
+  const trace = { traceparent: TRACE, tracestate: 'a=b' }
+  expect(requestMessage({ ...accepted, workflowName: 'a', body: Buffer.alloc(0), trace }).headers).toEqual({
+    'content-type': 'application/json',
+    ce_specversion: '1.0',
+    ce_type: EVENT_TYPES.requested,
+    ce_source: '/workflow-registrar',
+    ce_id: A_UUID,
+    ce_time: '2023-11-14T22:13:20.123Z',
+    ...trace,
   })
-
-  test('is a CloudEvent in binary mode', () => {
-    const accepted = { requestId: A_UUID, idempotencyKey: null, acceptedAt: new Date(1_700_000_000_123) }
-    expect(requestMessage({ ...accepted, workflowName: 'a', body: Buffer.alloc(0) }).headers).toEqual({
-      'content-type': 'application/json',
-      ce_specversion: '1.0',
-      ce_type: EVENT_TYPES.requested,
-      ce_source: '/workflow-registrar',
-      ce_id: A_UUID,
-      ce_time: '2023-11-14T22:13:20.123Z',
-    })
-  })
-})
-
-describe('the request id of a record', () => {
-  const idOf = (headers: Record<string, string>) => decodeRecord(aRecord({ headers }), LOG).request?.requestId
-  const event = { ce_type: EVENT_TYPES.requested }
-
-  test('is the id of its event, derived with its source where it is no UUID', () => {
-    expect(idOf({ ...event, ce_source: '/a', ce_id: A_UUID.toUpperCase() })).toBe(A_UUID)
-    expect(idOf({ ...event, ce_source: '/a', ce_id: '42' })).toBe(eventRequestId('/a', '42'))
-    expect(idOf({ ...event, ce_source: '/a', ce_id: '42', 'request-id': A_UUID })).toBe(
-      eventRequestId('/a', '42'),
-    )
-  })
-
-  test('is the header of a plain record', () => {
-    expect(idOf({ 'request-id': A_UUID })).toBe(A_UUID)
-    expect(idOf({ 'request-id': 'order 42' })).toBe(eventRequestId('', 'order 42'))
-  })
-
-  test('follows from its place where it brings none', () => {
-    const place = positionalRequestId({ ...LOG, offset: '17', timestamp: '1700000000000' })
-    expect(idOf({})).toBe(place)
-    expect(idOf({ 'request-id': '', ce_id: '' })).toBe(place)
-  })
-})
-
-test('a key that is no UUID is not ours, and does not count', () => {
-  const keyOf = (key: string) =>
-    decodeRecord(aRecord({ headers: { 'idempotency-key': key } }), LOG).request?.idempotencyKey
-  expect(keyOf(KEY.toUpperCase())).toBe(KEY)
-  expect(keyOf('some-key')).toBeNull()
-})
-
-describe('a record that cannot be read', () => {
-  const cases: [string, Partial<KafkaMessage>, Record<string, string>, string][] = [
-    ['a tombstone', { value: null }, {}, 'tombstone'],
-    ['one without a body', { value: Buffer.alloc(0) }, {}, 'not JSON'],
-    ['no JSON', { value: Buffer.from('<xml/>') }, {}, 'not JSON'],
-    ['an event of another major version', {}, { ce_type: 'x.requested.v2' }, 'unknown event type'],
-  ]
-  test.each(cases)(
-    '%s is a dead letter, and has an outcome only if it brought an id',
-    (_name, fields, more, why) => {
-      const { headers: _, ...record } = fields
-      expect(decodeRecord(aRecord({ ...record, headers: more }), LOG)).toEqual({
-        request: null,
-        unreadable: { class: 'unreadable', code: why },
-      })
-      const headers = { 'request-id': A_UUID, ...more }
-      expect(decodeRecord(aRecord({ ...record, headers }), LOG)).toMatchObject({
-        request: { requestId: A_UUID, rejection: { reason: 'validation-error' } },
-        unreadable: { class: 'unreadable', code: why },
-      })
-    },
-  )
-
-  test('is parked as it came, with where it came from and why', () => {
-    const record = aRecord({ key: Buffer.from('k'), value: Buffer.from('<xml/>'), headers: { mine: 'x' } })
-    const cause = { class: 'unreadable', code: 'not JSON' } as const
-    const { headers, ...parked } = deadLetter(record, LOG, { cause, attempts: 1, requestId: A_UUID })
-    expect(parked).toEqual({ key: record.key, value: record.value })
-    const { [DEAD_LETTER_HEADERS.time]: time, ...said } = headers!
-    expect(new Date(String(time)).toISOString()).toBe(time)
-    expect(said).toEqual({
-      mine: record.headers!.mine,
-      'dead-letter-class': 'unreadable',
-      'dead-letter-code': 'not JSON',
-      'dead-letter-request-id': A_UUID,
-      'dead-letter-topic': 't',
-      'dead-letter-partition': '3',
-      'dead-letter-offset': '17',
-      'dead-letter-timestamp': '1700000000000',
-      'dead-letter-attempts': '1',
-    })
-  })
-})
-
-test('JSON that is invalid is no dead letter', () => {
-  const decoded = decodeRecord(aRecord({ value: Buffer.from('{"workflow_name":"a"}') }), LOG)
-  expect(decoded.unreadable).toBeUndefined()
-  expect(decoded.request).toMatchObject({ workflowName: 'a', version: null })
-})
-
-test('a timestamp that is no time becomes now', () => {
-  for (const timestamp of ['-1', '0', '', '9223372036854775807', 'x']) {
-    const { request } = decodeRecord(aRecord({ timestamp }), LOG)
-    expect(Math.abs(request!.acceptedAt.getTime() - Date.now())).toBeLessThan(60_000)
-  }
-})
-
-test('no record makes the decoding throw', () => {
-  const header = fc.constantFrom(
-    'ce_id',
-    'ce_type',
-    'ce_source',
-    'request-id',
-    'idempotency-key',
-    '__proto__',
-    '',
-  )
-  const bytes = fc.uint8Array({ maxLength: 40 }).map(Buffer.from)
-  const record = fc.record({
-    key: fc.option(bytes),
-    value: fc.option(fc.oneof(bytes, fc.json().map(Buffer.from))),
-    timestamp: fc.oneof(fc.string(), fc.bigInt().map(String)),
-    headers: fc.option(fc.dictionary(header, fc.oneof(bytes, fc.string(), fc.array(bytes))), {
-      nil: undefined,
-    }),
-  })
-  fc.assert(
-    fc.property(record, (fields) => {
-      const decoded = decodeRecord({ ...aRecord(), ...(fields as object) } as KafkaMessage, LOG)
-      expect(decoded.request?.requestId ?? decoded.unreadable?.code).toEqual(expect.any(String))
-    }),
-    runs(500),
-  )
 })
 
 describe('a reply', () => {
-  const request = decodeRecord(aRecord({ headers: { 'request-id': A_UUID } }), LOG).request!
+  const { request, replyTo } = decoded({ headers: { 'request-id': A_UUID } })
 
   test.each(OUTCOMES)('that a request is %s has one id however often it is sent', (outcome) => {
     const settled = settledFrom(request, { outcome })
-    const { headers, key, value } = replyMessage(settled, makeProblem)
-    expect(replyMessage(settled, makeProblem)).toEqual({ headers, key, value })
+    const { headers, key, value } = replyMessage({ settled, replyTo, makeProblem })
+    expect(replyMessage({ settled, replyTo, makeProblem })).toEqual({ headers, key, value })
     expect(key).toBe(request.workflow!.workflow_name)
     expect(JSON.parse(String(value))).toMatchObject({ request_id: A_UUID, state: outcome })
-    expect(headers).toMatchObject({
-      ...{ ce_type: EVENT_TYPES.completed, ce_id: replyId(A_UUID, request.fingerprint), outcome },
+    expect(headers).toEqual({
+      'content-type': 'application/json',
+      ce_specversion: '1.0',
+      ce_type: EVENT_TYPES.completed,
+      ce_source: '/workflow-registrar',
+      ce_id: replyId(A_UUID, request.fingerprint),
+      ce_time: settled.completedAt.toISOString(),
+      ce_subject: `${request.workflow!.workflow_name}@1.0.0`,
+      ce_correlationid: A_UUID,
+      ce_causationid: A_UUID,
+      'request-id': A_UUID,
+      outcome,
+    })
+  })
+
+  test('has no subject where name and version cannot be read, and the request id for its key', () => {
+    const { request, replyTo } = decoded({ value: Buffer.from('<xml/>'), headers: { 'request-id': A_UUID } })
+    const { key, headers } = replyMessage({ settled: settledFrom(request), replyTo, makeProblem })
+    expect(headers).not.toHaveProperty('ce_subject')
+    expect(key).toBe(A_UUID)
+  })
+
+  test('tells its own headers, whatever the request has it echo', () => {
+    const hostile = { ...replyTo, echo: { outcome: 'created', 'request-id': 'x', ce_id: 'y', mine: 'z' } }
+    expect(
+      replyMessage({ settled: settledFrom(request), replyTo: hostile, makeProblem }).headers,
+    ).toMatchObject({
       ...{
-        ce_causationid: A_UUID,
+        outcome: 'rejected',
         'request-id': A_UUID,
-        ce_subject: `${request.workflow!.workflow_name}@1.0.0`,
+        ce_id: replyId(A_UUID, request.fingerprint),
+        mine: 'z',
       },
     })
   })
@@ -220,8 +96,119 @@ describe('a reply', () => {
     const many = Array.from({ length: 9_000 }, (_, index) => [`${index}\0`, 1])
     let hostile: unknown = Object.fromEntries(many)
     for (let level = 0; level < 6; level += 1) hostile = { ['🚀'.repeat(200)]: hostile }
-    const { request } = decodeRecord(aRecord({ value: Buffer.from(JSON.stringify(hostile)) }), LOG)
-    const { value } = replyMessage(settledFrom(request!), makeProblem)
+    const { request, replyTo } = decoded({ value: Buffer.from(JSON.stringify(hostile)) })
+    const settled = settledFrom(request)
+    const { value } = replyMessage({ settled, replyTo, makeProblem })
     expect(Buffer.byteLength(String(value))).toBeLessThan(1_000_000)
+    const smaller = withoutDetails({ settled, replyTo, makeProblem })
+    expect(Buffer.byteLength(String(smaller?.value))).toBeLessThan(10_000)
+  })
+
+  test('without its details still says how the request ended, and where the details are', () => {
+    const headers = { 'request-id': A_UUID, kafka_correlationId: 'c', ce_correlationid: 'd' }
+    const { request, replyTo } = decoded({ value: Buffer.from('{}'), headers })
+    const settled = settledFrom(request)
+    const whole = replyMessage({ settled, replyTo, makeProblem })
+    const { problem, ...document } = JSON.parse(String(whole.value))
+    const { errors, ...rest } = problem
+    expect(errors.length).toBeGreaterThan(1)
+    expect(problem.instance).toBe(`/api/v1/workflow-requests/${A_UUID}`)
+
+    const smaller = withoutDetails({ settled, replyTo, makeProblem })!
+    expect(JSON.parse(String(smaller.value))).toEqual({ ...document, problem: rest })
+    expect(smaller.headers).toEqual({ ...whole.headers, 'details-omitted': 'true' })
+
+    const { kafka_correlationId: _, ...ours } = smaller.headers!
+    expect(withoutEcho({ settled, replyTo, makeProblem })).toEqual({
+      ...smaller,
+      headers: { ...ours, ce_correlationid: A_UUID, 'echo-omitted': 'true' },
+    })
+  })
+
+  test('that has no details does not claim to be without them', () => {
+    const { request, replyTo } = decoded({ headers: { 'request-id': A_UUID, kafka_correlationId: 'c' } })
+    const parts = { settled: settledFrom(request, { outcome: 'created' }), replyTo, makeProblem }
+    expect(withoutDetails(parts)).toBeUndefined()
+    const { kafka_correlationId: _, ...ours } = replyMessage(parts).headers!
+    expect(withoutEcho(parts).headers).toEqual({ ...ours, 'echo-omitted': 'true' })
+  })
+})
+
+describe('what a request says of its reply', () => {
+  const replyTo = (headers: Record<string, string | Buffer | (string | Buffer)[]>) =>
+    decoded({ headers }).replyTo
+
+  test('is echoed byte for byte', () => {
+    const bytes = Buffer.from([0, 255, 10, 128])
+    const headers = Object.fromEntries(
+      ECHOED_HEADERS.map((name, index) => [name, Buffer.from([...bytes, index])]),
+    )
+    expect(replyTo(headers).echo).toEqual(headers)
+    const { request, replyTo: to } = decoded({ headers })
+    expect(replyMessage({ settled: settledFrom(request), replyTo: to, makeProblem }).headers).toMatchObject(
+      headers,
+    )
+    const twice = { kafka_correlationId: [bytes, Buffer.from('b')] }
+    expect(replyTo(twice).echo).toEqual(twice)
+  })
+
+  test('names a topic and a partition, as Spring, SmallRye, NestJS or anybody does', () => {
+    const four = (partition: number) => {
+      const bytes = Buffer.alloc(4)
+      bytes.writeInt32BE(partition)
+      return bytes
+    }
+    const destination = (headers: Record<string, string | Buffer>) => replyTo(headers).destination
+    expect(destination({})).toBeUndefined()
+    expect(destination({ kafka_correlationId: 'x' })).toBeUndefined()
+    expect(destination({ 'reply-topic': 'a' })).toEqual({ topic: 'a', partition: undefined })
+    expect(destination({ kafka_replyTopic: 'a' })).toEqual({ topic: 'a', partition: undefined })
+    expect(destination({ kafka_replyTopic: 'a', kafka_replyPartition: four(7) })).toEqual({
+      topic: 'a',
+      partition: 7,
+    })
+    expect(destination({ kafka_replyTopic: 'a', kafka_replyPartition: '1234' })?.partition).toBe(1234)
+    expect(destination({ REPLY_TOPIC: 'b', REPLY_PARTITION: four(300) })).toEqual({
+      topic: 'b',
+      partition: 300,
+    })
+    expect(destination({ REPLY_TOPIC: 'b', REPLY_PARTITION: 'what' })?.partition).toBeGreaterThan(1_000_000)
+    expect(destination({ REPLY_TOPIC: 'b', REPLY_PARTITION: 'so' })?.partition).toBe(-1)
+    expect(destination({ 'reply-topic': 'a', REPLY_TOPIC: 'b', REPLY_PARTITION: four(3) })).toEqual({
+      topic: 'a',
+      partition: undefined,
+    })
+  })
+
+  test('tells what the requester knows it by: its correlation, else its id as it was written', () => {
+    const event = {
+      ce_specversion: '1.0',
+      ce_type: EVENT_TYPES.requested,
+      ce_source: '/a',
+      ce_id: 'Order 42',
+    }
+    expect(replyTo({ ...event, ce_correlationid: 'saga 7' }).correlationId).toBe('saga 7')
+    expect(replyTo(event).correlationId).toBe('Order 42')
+    expect(replyTo({ 'request-id': 'order 42' }).correlationId).toBe('order 42')
+    expect(replyTo({}).correlationId).toBeUndefined()
+    const inEnvelope = decoded({
+      value: Buffer.from(
+        JSON.stringify({
+          ...{ specversion: '1.0', type: EVENT_TYPES.requested, source: '/a', id: '1' },
+          ...{ correlationid: 'saga 8', traceparent: TRACE, data: {} },
+        }),
+      ),
+      headers: { 'content-type': 'application/cloudevents+json' },
+    })
+    expect(inEnvelope.replyTo).toMatchObject({ correlationId: 'saga 8', echo: { traceparent: TRACE } })
+  })
+
+  test('carries its trace, by header or by attribute, and nothing that is no trace', () => {
+    expect(replyTo({ traceparent: TRACE, tracestate: 'a=b' }).echo).toEqual({
+      traceparent: TRACE,
+      tracestate: 'a=b',
+    })
+    expect(replyTo({ ce_traceparent: TRACE }).echo).toEqual({ traceparent: TRACE })
+    expect(replyTo({ traceparent: 'no trace', tracestate: 'a=b' }).echo).toEqual({})
   })
 })

@@ -43,7 +43,7 @@ const PLAIN = `import { Kafka, logLevel } from 'kafkajs'
     const client = new Kafka({ brokers, logLevel: logLevel.NOTHING, maxInFlightRequests: 2 })`
 const OURS = `const { kafkaClient } = await import('${import.meta.dirname}/../../src/kafka/client.ts')
     const { createLogger } = await import('${import.meta.dirname}/../../src/logger.ts')
-    const client = kafkaClient(brokers, 'test', createLogger('silent'))`
+    const client = kafkaClient({ brokers }, 'test', createLogger('silent'))`
 const MENDED = `const { mendRequestQueue } = await import('${import.meta.dirname}/../../src/kafka/request-queue.ts')
     mendRequestQueue()
     mendRequestQueue()

@@ -17,7 +17,7 @@ export async function produceInJava(
   compressions: readonly string[],
 ): Promise<void> {
   const jars = await kafkaJars(() => {}, new AbortController().signal)
-  const brokers = world.infrastructure.kafkaBrokers.join(',')
+  const brokers = world.infrastructure.kafka.brokers.join(',')
   const args = ['-cp', join(jars, '*'), SOURCE, brokers, topic, ...compressions]
   const java = spawn(JAVA, args, { stdio: ['pipe', 'ignore', 'pipe'] })
   java.stdin.on('error', () => {}) // its end tells more

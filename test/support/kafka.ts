@@ -6,7 +6,7 @@ import type { World } from './world.ts'
 export function plainKafka(world: World): Kafka {
   return new Kafka({
     clientId: 'test',
-    brokers: [...world.infrastructure.kafkaBrokers],
+    brokers: [...world.infrastructure.kafka.brokers],
     logLevel: logLevel.NOTHING,
   })
 }

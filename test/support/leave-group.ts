@@ -11,7 +11,8 @@ export async function leaveGroupForTheDead(world: World): Promise<void> {
   const { groups } = await asAdmin(world, (admin) => admin.describeGroups([group]))
   const members = groups.flatMap((one) => one.members)
   if (members.length === 0) throw new Error('the group has no member left')
-  for (const { memberId } of members) await leaveGroup(world.infrastructure.kafkaBrokers[0]!, group, memberId)
+  for (const { memberId } of members)
+    await leaveGroup(world.infrastructure.kafka.brokers[0]!, group, memberId)
 }
 
 /** LeaveGroup v0 of Kafka's protocol. */

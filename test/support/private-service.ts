@@ -21,7 +21,7 @@ export async function withPrivateService<T>(use: (url: string) => Promise<T>): P
       infrastructure: {
         databaseUrl: pair.postgres.serviceUrl,
         migrateDatabaseUrl: pair.postgres.ownerUrl,
-        kafkaBrokers: pair.kafka.brokers,
+        kafka: { brokers: pair.kafka.brokers },
       },
       roles: ['ingress', 'worker'],
       log: pino({ level: 'silent' }),

@@ -11,7 +11,7 @@ export interface ToolRun {
 
 /** Runs a command for operators in that world to its end. */
 export async function runTool(
-  name: 'dlq' | 'progress' | 'verify-replay',
+  name: 'dlq' | 'progress' | 'topics' | 'verify-replay',
   world: World,
   ...args: string[]
 ): Promise<ToolRun> {

@@ -35,7 +35,7 @@ export async function makeWorld(servers = inject('servers')): Promise<World> {
     infrastructure: {
       databaseUrl: serviceUrl.href,
       migrateDatabaseUrl: ownerUrl.href,
-      kafkaBrokers: servers.kafkaBrokers,
+      kafka: { brokers: servers.kafkaBrokers },
     },
     owner,
     env: {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
+import { MINIMAL } from '../../domain/examples.ts'
 import { outcomeSchema } from '../../domain/outcome.ts'
 import { problemSchema } from '../../domain/problem.ts'
-import { MINIMAL } from './examples.ts'
 import type { Answer } from './operation.ts'
 
 /** What would become of a request. */

@@ -44,10 +44,24 @@ const prefer = z
     examples: ['wait=10'],
   })
 
+const trace = {
+  traceparent: z
+    .string()
+    .optional()
+    .meta({
+      description: 'W3C Trace Context: carried to Kafka and to the reply. What is no trace is left out.',
+      examples: ['00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'],
+    }),
+  tracestate: z
+    .string()
+    .optional()
+    .meta({ description: 'W3C Trace Context', examples: ['vendor=1'] }),
+}
+
 /** Headers of requests. */
 export const REQUEST_HEADERS = {
   keyed: z.object({ 'Idempotency-Key': idempotencyKey }),
-  keyedWait: z.object({ 'Idempotency-Key': idempotencyKey, Prefer: prefer }),
+  keyedWait: z.object({ 'Idempotency-Key': idempotencyKey, Prefer: prefer, ...trace }),
   wait: z.object({
     Prefer: prefer,
     'If-None-Match': z

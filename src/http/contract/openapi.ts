@@ -5,11 +5,11 @@ import {
   type ZodOpenApiPathsObject,
   type ZodOpenApiResponseObject,
 } from 'zod-openapi'
+import { type ProblemExamples, problemExamples } from '../../domain/examples.ts'
 import { PROBLEM_TYPES, type ProblemSlug, problemSchema } from '../../domain/problem.ts'
 import { bodySchemas } from './create-body.ts'
-import { problemExamples } from './examples.ts'
 import { HEADERS, type HeaderName } from './headers.ts'
-import type { Answer, AnswerHeader, Body, Example, Operation, ProblemExamples } from './operation.ts'
+import type { Answer, AnswerHeader, Body, Example, Operation } from './operation.ts'
 import * as service from './service.ts'
 import * as workflowRequests from './workflow-requests.ts'
 import * as workflows from './workflows.ts'
@@ -51,6 +51,7 @@ export function openApiDocument(problemBaseUrl: string): OpenApiDocument {
       description: 'Registers automation workflows, and never lies about how it ended.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
+    externalDocs: { url: '/docs/events', description: 'What goes over Kafka' },
     servers: [{ url: '/' }],
     tags: [
       { name: 'registration', description: 'The two doors for callers of HTTP, and how requests ended' },
@@ -101,14 +102,14 @@ function describeBody({ schema, mediaTypes, examples }: Body) {
 }
 
 function describeAnswer(
-  { description, schema, headers = [], examples = {}, links }: Answer,
+  { description, mediaType = 'application/json', schema, headers = [], examples = {}, links }: Answer,
   problems: ProblemExamples,
 ): ZodOpenApiResponseObject {
   return {
     description,
     ...(headers.length > 0 && { headers: describeHeaders(headers) }),
     ...(schema && {
-      content: { 'application/json': { schema, examples: describeExamples(examples, problems) } },
+      content: { [mediaType]: { schema, examples: describeExamples(examples, problems) } },
     }),
     ...(links && { links }),
   }

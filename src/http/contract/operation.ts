@@ -1,6 +1,7 @@
 import type { HTTPMethods } from 'fastify'
 import type { ZodObject, ZodType } from 'zod'
-import type { Problem, ProblemSlug } from '../../domain/problem.ts'
+import type { ProblemExamples } from '../../domain/examples.ts'
+import type { ProblemSlug } from '../../domain/problem.ts'
 import type { HeaderName } from './headers.ts'
 
 type Json = Readonly<Record<string, unknown>>
@@ -11,15 +12,14 @@ export interface Example {
   value: Json | ((problems: ProblemExamples) => Json)
 }
 
-/** A problem of each kind. */
-export type ProblemExamples = Readonly<Record<ProblemSlug, Problem>>
-
 /** A header that an answer has, or with `?` may have. */
 export type AnswerHeader = HeaderName | `${HeaderName}?`
 
 /** One of the answers that an operation gives when all goes well. */
 export interface Answer {
   description: string
+  /** Without: `application/json`. */
+  mediaType?: string
   /** Of its JSON; none when it has no body. */
   schema?: ZodType
   headers?: readonly AnswerHeader[]

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { EVENT_SCHEMA_HREFS } from '../../domain/document.ts'
 import { operation } from './operation.ts'
 
 export const getLiveness = operation({
@@ -51,5 +52,64 @@ export const getOpenApi = operation({
       },
     },
   },
+  problems: [],
+})
+
+export const getAsyncApi = operation({
+  operationId: 'getAsyncApi',
+  method: 'GET',
+  url: '/asyncapi.json',
+  tag: 'service',
+  summary: 'The description of what goes over Kafka',
+  description: 'For people it is at `/docs/events`.',
+  query: z.looseObject({}),
+  answers: {
+    200: {
+      description: 'AsyncAPI 3.0',
+      schema: z.looseObject({ asyncapi: z.string() }).meta({ id: 'AsyncApi' }),
+      examples: {
+        asyncapi: { value: { asyncapi: '3.0.0', info: { title: 'workflow-registrar', version: '1.0.0' } } },
+      },
+    },
+  },
+  problems: [],
+})
+
+const jsonSchema = z.looseObject({ $id: z.string() }).meta({ id: 'JsonSchema' })
+
+const schemaAnswer = (href: string) =>
+  ({
+    description: 'JSON Schema 2020-12; its `$id` does not depend on where it is read',
+    mediaType: 'application/schema+json',
+    schema: jsonSchema,
+    examples: {
+      schema: {
+        value: {
+          $schema: 'https://json-schema.org/draft/2020-12/schema',
+          $id: `https://registrar.example${href}`,
+        },
+      },
+    },
+  }) as const
+
+export const getRequestedSchema = operation({
+  operationId: 'getRequestedSchema',
+  method: 'GET',
+  url: EVENT_SCHEMA_HREFS.requested,
+  tag: 'service',
+  summary: 'What a request on Kafka carries',
+  query: z.looseObject({}),
+  answers: { 200: schemaAnswer(EVENT_SCHEMA_HREFS.requested) },
+  problems: [],
+})
+
+export const getCompletedSchema = operation({
+  operationId: 'getCompletedSchema',
+  method: 'GET',
+  url: EVENT_SCHEMA_HREFS.completed,
+  tag: 'service',
+  summary: 'What a reply on Kafka carries',
+  query: z.looseObject({}),
+  answers: { 200: schemaAnswer(EVENT_SCHEMA_HREFS.completed) },
   problems: [],
 })

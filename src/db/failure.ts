@@ -1,0 +1,36 @@
+import { type TlsTrouble, tlsTrouble } from '../tls.ts'
+import { dbFailure } from './sqlstate.ts'
+
+const TLS_SENTENCES = {
+  untrusted: 'shows a certificate of an authority that is not trusted here: sslrootcert has those that are',
+  'other-host': 'shows a certificate for another host than the one in the URL',
+  'out-of-date': 'shows a certificate that has expired, or is not valid yet',
+  'ours-refused': 'does not accept the certificate that we show, or wants one: sslcert and sslkey have it',
+  'no-common-version': 'speaks no version of TLS that is spoken here',
+  'not-spoken': 'does not speak TLS, and sslmode says that it should',
+  wanted: 'speaks nothing but TLS: set sslmode',
+} as const satisfies Record<TlsTrouble, string>
+
+const REFUSALS: Readonly<Record<string, string>> = {
+  '28P01': 'refuses the role or its password',
+  '28000':
+    'does not admit this role in this way: its pg_hba.conf may want TLS (sslmode), a certificate (sslcert, sslkey) or another role',
+  '3D000': 'has no such database',
+  PASSWORD_EXCHANGE: 'wants another password than the one in the URL, or the URL has none',
+}
+
+/** Why PostgreSQL lets us not in until somebody acts; undefined for all else. `variable` holds the URL. */
+export function dbRefusal(error: unknown, variable = 'DATABASE_URL'): string | undefined {
+  const code = dbFailure(error)?.code
+  if (code === undefined) return undefined
+  const trouble = tlsTrouble(code)
+  const words = trouble ? TLS_SENTENCES[trouble] : REFUSALS[code]
+  return words && `PostgreSQL (${variable}) ${words} (${code})`
+}
+
+/** What went wrong with PostgreSQL, for a person, without its own words; undefined when it had no part in it. */
+export function dbSentence(error: unknown, variable = 'DATABASE_URL'): string | undefined {
+  const code = dbFailure(error)?.code
+  if (code === undefined) return undefined
+  return dbRefusal(error, variable) ?? `PostgreSQL (${variable}) does not answer as it should (${code})`
+}

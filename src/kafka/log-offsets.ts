@@ -1,0 +1,24 @@
+import type { Admin } from 'kafkajs'
+import { retried } from './retried.ts'
+
+/** For each partition: the offset of its first record, and the offset after the last that a consumer may read. */
+export type LogOffsets = Map<number, { low: bigint; high: bigint }>
+
+/** Where the log of each partition begins and ends now. */
+export async function readOffsets(admin: Admin, topic: string): Promise<LogOffsets> {
+  const offsets = await retried(() => admin.fetchTopicOffsets(topic))
+  return new Map(
+    offsets.map(({ partition, low, high }) => [partition, { low: BigInt(low), high: BigInt(high) }]),
+  )
+}
+
+/** How far a group has committed each partition; one that it never committed is absent. */
+export async function readCommitted(
+  admin: Admin,
+  groupId: string,
+  topic: string,
+): Promise<Map<number, bigint>> {
+  const [found] = await admin.fetchOffsets({ groupId, topics: [topic] })
+  const committed = found?.partitions.filter(({ offset }) => offset !== '-1') ?? []
+  return new Map(committed.map(({ partition, offset }) => [partition, BigInt(offset)]))
+}
