@@ -146,6 +146,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
   const run = () =>
     consumer.run({
       eachBatchAutoResolve: false,
+      partitionsConsumedConcurrently: PARTITIONS_AT_ONCE,
       eachBatch: settleBatch,
     })
   try {
@@ -236,6 +237,9 @@ const PASSING: ReadonlySet<string> = new Set([
   'KafkaJSSASLAuthenticationError', // where it is no refusal, a login was broken off
   'KafkaJSTimeout',
 ])
+
+/** While one partition waits for PostgreSQL or Kafka, others are read or written. */
+const PARTITIONS_AT_ONCE = 3
 
 const RESTART_MS = 200
 const REFUSED_RESTART_MS = 2_000
