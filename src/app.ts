@@ -45,7 +45,7 @@ import { registerWith } from './register.ts'
 import { startRetention } from './retention.ts'
 import { reaching, StartError } from './start-error.ts'
 import { readStatusWith } from './status.ts'
-import { prepareTopics, refuseOtherMembers, refuseShortRetention } from './topics-at-start.ts'
+import { prepareTopics, purgedTooSoon, refuseOtherMembers } from './topics-at-start.ts'
 import { TimeLimitExceeded, within } from './within.ts'
 
 export type Role = 'ingress' | 'worker'
@@ -273,7 +273,8 @@ async function startWorker(
 ) {
   const { topics, consumerGroup: group, requestRetentionDays: days } = config
   const topic = topics.requests
-  refuseShortRetention(days, found.states.get(topic)?.settings.get('retention.ms'))
+  const complaint = purgedTooSoon(days, topic, found)
+  if (complaint) throw new StartError(`Cannot start: ${complaint}`)
   if (!(await refuseOtherMembers(admin, group, topic)))
     log.warn({ group }, 'the brokers do not tell what the members of the consumer group subscribe to')
   const db = pool('worker', 4)

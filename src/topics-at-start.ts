@@ -28,10 +28,10 @@ export async function prepareTopics(
   return found
 }
 
-/** `retentionMs` is that of the request topic, where the brokers tell it. */
-export function refuseShortRetention(days: number, retentionMs: string | undefined) {
-  const complaint = retentionMs === undefined ? undefined : retentionComplaint(days, Number(retentionMs))
-  if (complaint) throw new StartError(`Cannot start: ${complaint}`)
+/** Why status rows of so many days keep a worker from starting; undefined also where the brokers do not tell. */
+export function purgedTooSoon(days: number, topic: string, { states }: TopicsFound): string | undefined {
+  const retentionMs = states.get(topic)?.settings.get('retention.ms')
+  return retentionMs === undefined ? undefined : retentionComplaint(days, Number(retentionMs))
 }
 
 /**

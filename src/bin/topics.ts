@@ -1,8 +1,9 @@
 import { closeStack } from '../close-stack.ts'
 import { kafkaClient } from '../kafka/client.ts'
-import { type Finding, findingLine, topicFindings } from '../kafka/topic-findings.ts'
+import { findingLine, topicFindings } from '../kafka/topic-findings.ts'
 import { findTopics, type TopicsFound } from '../kafka/topics.ts'
-import { inDays, retentionComplaint } from '../retention.ts'
+import { inDays } from '../retention.ts'
+import { purgedTooSoon } from '../topics-at-start.ts'
 import { table } from './terminal.ts'
 import { runTool, UsageError } from './tool.ts'
 
@@ -37,7 +38,11 @@ await runTool({
       opened.add(() => admin.disconnect())
       await admin.connect()
       const found = await findTopics(admin, topics, { make: !values.check })
-      const findings = [...topicFindings(found), ...purgedTooSoon(days, topics.requests, found)]
+      const complaint = purgedTooSoon(days, topics.requests, found)
+      const findings = [
+        ...topicFindings(found),
+        ...(complaint ? [{ topic: topics.requests, sentence: complaint }] : []),
+      ]
       say(tableOf(found))
       if (findings.length > 0) say(`\n${findings.map(findingLine).join('\n')}`)
       const isIncomplete = values.check && found.missing.length > 0
@@ -48,13 +53,6 @@ await runTool({
     }
   },
 })
-
-/** What keeps a worker from starting. */
-function purgedTooSoon(days: number, topic: string, { states }: TopicsFound): Finding[] {
-  const retentionMs = states.get(topic)?.settings.get('retention.ms')
-  const sentence = retentionMs === undefined ? undefined : retentionComplaint(days, Number(retentionMs))
-  return sentence ? [{ topic, sentence }] : []
-}
 
 function tableOf({ states, made, missing }: TopicsFound): string {
   const there = [...states].map(([topic, { partitions, replicas, settings }]) => [

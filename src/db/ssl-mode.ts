@@ -7,7 +7,7 @@ export const SYSTEM_AUTHORITIES = 'system'
 /** What is wrong with how a database URL asks for TLS, to stand behind its variable's name; undefined when nothing is. */
 export function sslComplaint(url: string): string | undefined {
   const given = [...(URL.parse(url)?.searchParams ?? [])].filter(([name]) => name.startsWith('ssl'))
-  const { ssl, sslmode, sslrootcert, sslcert, sslkey } = parametersOf(given)
+  const { ssl, sslmode, sslrootcert, sslcert, sslkey } = Object.fromEntries(given)
   if (ssl !== undefined) return 'has the parameter ssl, which is not taken: say sslmode'
   const unclear = given.find(
     ([name, value], index) => value === '' || given.findIndex(([other]) => other === name) < index,
@@ -26,8 +26,4 @@ export function sslComplaint(url: string): string | undefined {
   if (sslrootcert === SYSTEM_AUTHORITIES && sslmode !== 'verify-full')
     return `has sslrootcert=${SYSTEM_AUTHORITIES}, which goes with sslmode=verify-full only`
   return undefined
-}
-
-function parametersOf(given: readonly (readonly [string, string])[]): Record<string, string | undefined> {
-  return Object.fromEntries(given)
 }

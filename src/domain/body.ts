@@ -1,6 +1,7 @@
 import { fingerprintOf, fingerprintOfBytes } from './fingerprint.ts'
 import { LIMITS, limitErrors } from './limits.ts'
 import type { FieldError, RejectionReason } from './problem.ts'
+import { utf8Text } from './utf8.ts'
 import type { NewWorkflow } from './workflow.ts'
 import { readWorkflow } from './workflow.ts'
 
@@ -63,13 +64,11 @@ type Json = { value: unknown; rejection?: undefined } | { value?: undefined; rej
 export function readJson(bytes: Uint8Array): Json {
   if (bytes.byteLength === 0) return { rejection: invalid([{ pointer: '', detail: 'is empty' }]) }
   try {
-    return { value: JSON.parse(utf8.decode(bytes)) }
+    return { value: JSON.parse(utf8Text(bytes) ?? '') }
   } catch {
     return { rejection: invalid([{ pointer: '', detail: 'is not JSON in UTF-8' }]) }
   }
 }
-
-const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 const TOO_LARGE: Rejection = {
   reason: 'payload-too-large',

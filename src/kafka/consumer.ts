@@ -8,7 +8,7 @@ import { alignment, LogMismatch } from './alignment.ts'
 import { type Chunk, chunksOf } from './chunks.ts'
 import { kafkaRefusal } from './failure.ts'
 import type { LogOffsets } from './log-offsets.ts'
-import { PublishFailure } from './publish.ts'
+import { causes, PublishFailure } from './publish.ts'
 import type { Step } from './settle.ts'
 import { watch } from './watch.ts'
 
@@ -121,7 +121,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     if (reason && isStarting) return firstJoin.reject(error)
     if (reason && reason !== refusal) log.error({ reason, err: error }, 'the worker waits')
     refusal = reason
-    if (!reason && !PASSING.has(causeOf(error).name)) return onCrash(error)
+    if (!reason && !PASSING.has(causes(error).at(-1)!.name)) return onCrash(error)
     setTimeout(() => closing || run().catch(onCrash), reason ? REFUSED_RESTART_MS : RESTART_MS)
   })
   consumer.on(END_BATCH_PROCESS, async ({ payload: { partition, batchSize, firstOffset, lastOffset } }) => {
@@ -243,10 +243,6 @@ const PARTITIONS_AT_ONCE = 3
 
 const RESTART_MS = 200
 const REFUSED_RESTART_MS = 2_000
-
-function causeOf(error: Error): Error {
-  return error.cause instanceof Error ? causeOf(error.cause) : error
-}
 
 interface Wait {
   reason: string

@@ -107,8 +107,9 @@ export async function openPublisher(
     return sendFitting
 
     async function sendFitting(records: readonly Addressed[]): Promise<Addressed[]> {
-      const left = await sendSmaller(records.filter(isKnownTooLarge))
-      return [...left, ...(await sendWhole(records.filter((record) => !isKnownTooLarge(record))))]
+      const byFate = Map.groupBy(records, isKnownTooLarge)
+      const left = await sendSmaller(byFate.get(true) ?? [])
+      return [...left, ...(await sendWhole(byFate.get(false) ?? []))]
     }
 
     async function sendWhole(records: readonly Addressed[]): Promise<Addressed[]> {

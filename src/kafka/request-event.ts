@@ -2,6 +2,7 @@ import type { KafkaMessage } from 'kafkajs'
 import { type Body, readBody, readData, readJson } from '../domain/body.ts'
 import { isUuid } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
+import { utf8Text } from '../domain/utf8.ts'
 import { EVENT_TYPES, STRUCTURED } from './events.ts'
 import { headerBytes, headerText, MAX_TEXT_BYTES } from './headers.ts'
 
@@ -49,7 +50,7 @@ type Name = { text: string | undefined }
 function readName(value: Buffer | string | undefined): Name | undefined {
   if (value === undefined || value.length === 0) return undefined
   if (Buffer.byteLength(value) > MAX_TEXT_BYTES) return { text: undefined }
-  const text = typeof value === 'string' ? value : decoded(value)
+  const text = typeof value === 'string' ? value : utf8Text(value)
   return { text: text === undefined || CONTROL.test(text) ? undefined : text }
 }
 
@@ -139,16 +140,6 @@ const GARBLED_ID: Unreadable = {
 const CONTROL = /[\p{Cc}\p{Cs}]/u
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
-
-const utf8 = new TextDecoder('utf-8', { fatal: true })
-
-function decoded(bytes: Buffer): string | undefined {
-  try {
-    return utf8.decode(bytes)
-  } catch {
-    return undefined
-  }
-}
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -1,8 +1,5 @@
 /* How fast does a worker settle what waits in Kafka, beside the same statements fed from memory? */
 import { randomUUID } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Kafka, logLevel, Partitioners } from 'kafkajs'
 import pg from 'pg'
@@ -14,8 +11,8 @@ import { registrations } from '../../src/db/registrations.ts'
 import { dbFailure } from '../../src/db/sqlstate.ts'
 import { readBody } from '../../src/domain/body.ts'
 import type { ValidRequest } from '../../src/domain/request.ts'
-import { startPair } from '../../src/embedded/pair.ts'
 import { registerWith } from '../../src/register.ts'
+import { startOwnServers } from '../support/own-servers.ts'
 import { aWorkflow } from '../support/workflows.ts'
 
 const ROUNDS = 5
@@ -24,17 +21,16 @@ const BATCH = 500
 const BODY_BYTES = 1_000
 const LIMIT = 0.5
 
-const dataDir = mkdtempSync(path.join(tmpdir(), 'workflow-registrar-bench-'))
 const say = (line: string) => void process.stdout.write(`${line}\n`)
-const pair = await startPair({ dataDir, postgresPort: 0, kafkaPort: 0, say })
-const { ownerUrl, serviceUrl } = pair.postgres
+const servers = await startOwnServers({ say, durable: true })
+const { ownerUrl, serviceUrl } = servers.postgres
 const owner = new pg.Pool({ connectionString: ownerUrl, max: 1 })
 const log = pino({ level: 'silent' })
 const config = parseConfig({
   ...{
     DATABASE_URL: serviceUrl,
     MIGRATE_DATABASE_URL: ownerUrl,
-    KAFKA_BROKERS: pair.kafka.brokers.join(','),
+    KAFKA_BROKERS: servers.kafka.brokers.join(','),
   },
   PORT: '0',
 })
@@ -42,8 +38,7 @@ try {
   process.exitCode = (await bench()) >= LIMIT ? 0 : 1
 } finally {
   await owner.end()
-  await pair.stop()
-  rmSync(dataDir, { recursive: true, force: true })
+  await servers.close()
 }
 
 /** Answers the median rate of the worker as a part of the median rate from memory. */
@@ -110,7 +105,7 @@ async function drain(): Promise<number> {
 }
 
 async function preload(): Promise<void> {
-  const kafka = new Kafka({ brokers: pair.kafka.brokers, logLevel: logLevel.ERROR })
+  const kafka = new Kafka({ brokers: servers.kafka.brokers, logLevel: logLevel.ERROR })
   const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner })
   await producer.connect()
   for (let sent = 0; sent < ROWS; sent += BATCH) {

@@ -1,8 +1,5 @@
 /* Do table and indexes of the status rows stay level under a steady load, with nothing but autovacuum after the purge? */
 import { randomUUID } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import pino from 'pino'
@@ -13,8 +10,8 @@ import { registrations } from '../../src/db/registrations.ts'
 import { dbFailure } from '../../src/db/sqlstate.ts'
 import { readBody } from '../../src/domain/body.ts'
 import type { ValidRequest } from '../../src/domain/request.ts'
-import { startPair } from '../../src/embedded/pair.ts'
 import { registerWith } from '../../src/register.ts'
+import { startOwnServers } from '../support/own-servers.ts'
 import { aWorkflow } from '../support/workflows.ts'
 
 const ROUNDS = 20
@@ -26,10 +23,9 @@ const BATCH = 500
 const PURGE_BATCH = 1_000
 const PURGE_PAUSE_MS = 100
 
-const dataDir = mkdtempSync(path.join(tmpdir(), 'workflow-registrar-bench-'))
 const say = (line: string) => void process.stdout.write(`${line}\n`)
-const pair = await startPair({ dataDir, postgresPort: 0, kafkaPort: 0, say, durable: false })
-const { ownerUrl, serviceUrl } = pair.postgres
+const servers = await startOwnServers({ say })
+const { ownerUrl, serviceUrl } = servers.postgres
 const owner = new pg.Pool({ connectionString: ownerUrl, max: 1 })
 try {
   await migrate(ownerUrl, serviceUrl)
@@ -39,8 +35,7 @@ try {
   process.exitCode = (await bench()) <= LEVEL ? 0 : 1
 } finally {
   await owner.end()
-  await pair.stop()
-  rmSync(dataDir, { recursive: true, force: true })
+  await servers.close()
 }
 
 /** Answers the size after the last round, as a part of the size after the middle one. */
