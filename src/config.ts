@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { sslComplaint } from './db/ssl-mode.ts'
 
 const port = z.coerce.number('must be a port number').int().min(0).max(65_535)

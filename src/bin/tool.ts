@@ -1,4 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { isBuilt } from '../built.ts'
 import { type Config, ConfigError, describeVariables, type Infrastructure, parseConfig } from '../config.ts'
 import { runningPair } from '../embedded/running.ts'
 import { createLogger, type Logger } from '../logger.ts'
@@ -27,8 +28,9 @@ export class UsageError extends Error {
 }
 
 /**
- * Runs a command for operators: `--help`, the environment, and the servers that it names, or else those that
- * `npm start` runs in `DATA_DIR`. It starts none itself. What goes wrong is one sentence on standard error.
+ * Runs a command for operators: `--help`, the environment, and the servers that it names, or else (but not in a
+ * production build) those that `npm start` runs in `DATA_DIR`. It starts none itself. What goes wrong is one sentence on
+ * standard error.
  */
 export async function runTool<Options extends NonNullable<ParseArgsConfig['options']>>(tool: Tool<Options>) {
   const say = (line: string) => void process.stdout.write(`${line}\n`)
@@ -60,6 +62,7 @@ function readArguments(options: NonNullable<ParseArgsConfig['options']>) {
 }
 
 function running(dataDir: string): Infrastructure {
+  if (isBuilt) throw new StartError('DATABASE_URL and KAFKA_BROKERS are missing: they say what to join')
   const pair = runningPair(dataDir)
   if (!pair)
     throw new StartError(

@@ -4,11 +4,13 @@ import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { migrate as applyMigrations } from 'drizzle-orm/node-postgres/migrator'
 import pg from 'pg'
+import { isBuilt } from '../built.ts'
 import { connectionOf } from './connection.ts'
 import type { Db } from './open.ts'
 import { scramVerifier } from './scram-verifier.ts'
 
-const folder = fileURLToPath(new URL('../../drizzle', import.meta.url))
+/** In a production build it is beside the process. */
+const folder = fileURLToPath(new URL(isBuilt ? 'drizzle' : '../../drizzle', import.meta.url))
 
 /** Two at once would trip over each other: whoever holds this lock goes first. */
 const LOCK = 0x77_66_72_67

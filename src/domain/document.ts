@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Rejection } from './body.ts'
 import { type Outcome, outcomeSchema, requestStateSchema } from './outcome.ts'
 import {

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** How a create request can end. These words are declared here and nowhere else. */
 export const OUTCOMES = ['created', 'conflict', 'rejected', 'failed'] as const

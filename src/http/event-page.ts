@@ -81,7 +81,7 @@ export function eventPage({ info, servers, channels, operations, components }: E
 <body>
 <header>
 <h1>${info.title}: events on Kafka</h1>
-<p><a href="/docs">HTTP operations</a> · <a href="/asyncapi.json">AsyncAPI 3</a> · JSON Schema of
+<p><a href="/docs">HTTP operations</a> &middot; <a href="/asyncapi.json">AsyncAPI 3</a> &middot; JSON Schema of
 <a href="${EVENT_SCHEMA_HREFS.requested}">requests</a> and <a href="${EVENT_SCHEMA_HREFS.completed}">replies</a></p>
 </header>
 <nav aria-label="On this page"><ul>

@@ -1,5 +1,6 @@
+import brokerPool from 'kafkajs/src/cluster/brokerPool.js'
 import { kafkaRefusal } from './failure.ts'
-import { mend, partOfKafkajs } from './mend.ts'
+import { mend } from './mend.ts'
 
 type Ask = (one: { nodeId: string; broker: unknown }) => Promise<unknown>
 
@@ -15,7 +16,7 @@ interface BrokerPool {
  */
 export function mendBrokerPool(): void {
   mend('broker pool', () => {
-    const { prototype }: { prototype: BrokerPool } = partOfKafkajs('cluster/brokerPool.js')
+    const { prototype }: { prototype: BrokerPool } = brokerPool
     const askEach = prototype.withBroker
     prototype.withBroker = async function (ask) {
       let refusal: unknown

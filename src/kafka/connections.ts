@@ -1,5 +1,6 @@
+import connection from 'kafkajs/src/network/connection.js'
 import { lastingCode } from './failure.ts'
-import { mend, partOfKafkajs } from './mend.ts'
+import { mend } from './mend.ts'
 
 /** As much of a connection of kafkajs as is mended here. */
 interface Connection {
@@ -26,7 +27,7 @@ const LENGTH_BYTES = 4
  */
 export function mendConnections(): void {
   mend('connections', () => {
-    const { prototype }: { prototype: Connection } = partOfKafkajs('network/connection.js')
+    const { prototype }: { prototype: Connection } = connection
     const open = prototype.connect
     prototype.connect = async function () {
       if (this.isConnected()) return true

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { outcomeSchema } from '../domain/outcome.ts'
 
 /** The types of the two events, as CloudEvents 1.0 names them. Another major version is another type. */

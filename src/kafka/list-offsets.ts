@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { mend, partOfKafkajs } from './mend.ts'
+import broker from 'kafkajs/src/broker/index.js'
+import { mend } from './mend.ts'
 
 interface Broker {
   listOffsets(query: { isolationLevel?: number }): Promise<unknown>
@@ -14,7 +15,7 @@ const uncommitted = new AsyncLocalStorage<true>()
  */
 export function mendListOffsets(): void {
   mend('list offsets', () => {
-    const { prototype }: { prototype: Broker } = partOfKafkajs('broker/index.js')
+    const { prototype }: { prototype: Broker } = broker
     const list = prototype.listOffsets
     prototype.listOffsets = function (query) {
       return list.call(this, uncommitted.getStore() ? { ...query, isolationLevel: READ_UNCOMMITTED } : query)

@@ -1,7 +1,9 @@
-import { createRequire } from 'node:module'
 import { crc32 } from 'node:zlib'
 import type { IHeaders, KafkaMessage } from 'kafkajs'
+import fetches from 'kafkajs/src/protocol/requests/fetch/index.js'
 import { decompress, MAX_DECOMPRESSED_BYTES } from './codecs.ts'
+import { crc32c } from './crc32c.ts'
+import { decodeFetch, FIRST_WITH_BATCHES } from './fetch-response.ts'
 import { mend } from './mend.ts'
 
 export interface UndecodableBatch {
@@ -11,7 +13,6 @@ export interface UndecodableBatch {
   cause: string
 }
 
-const require = createRequire(import.meta.url)
 const undecodable = new WeakMap<KafkaMessage, UndecodableBatch>()
 
 /** What stands for a batch that nobody can read: its last offset, and as value all of its bytes. */
@@ -25,27 +26,26 @@ export function undecodableBatch(record: KafkaMessage): UndecodableBatch | undef
  * headers; and takes a header called `constructor` for a second of that name.
  */
 export function mendRecordBatches(): void {
-  mend('record batches', replaceDecoder)
+  mend('record batches', () => {
+    const definitions: FetchDefinitions = fetches
+    const { protocol } = definitions
+    definitions.protocol = ({ version }) => {
+      const define = protocol({ version })
+      if (version < FIRST_WITH_BATCHES) return define
+      const decode = (answer: Buffer) => decodeFetch(answer, version, readBatches)
+      return (query) => {
+        const fetch = define(query)
+        return { ...fetch, response: { ...fetch.response, decode } }
+      }
+    }
+  })
 }
 
-function replaceDecoder() {
-  const file = require.resolve('kafkajs/src/protocol/requests/fetch/v4/decodeMessages.js')
-  require(file)
-  require.cache[file]!.exports = async (decoder: FetchDecoder) => {
-    const bytes = decoder.readInt32()
-    return bytes > 0 && decoder.canReadBytes(bytes) ? readBatches(decoder.readBytes(bytes)) : []
+/** What kafkajs asks, at each fetch, how it is to be written and read. */
+interface FetchDefinitions {
+  protocol(broker: { version: number }): (query: unknown) => {
+    response: { decode(answer: Buffer): Promise<unknown> }
   }
-  // kafkajs looks these up at each fetch. One that is loaded already holds the decoder it was loaded with.
-  for (const loaded of Object.keys(require.cache)) {
-    if (/[\\/]fetch[\\/]v\d+[\\/]response\.js$/.test(loaded)) delete require.cache[loaded]
-  }
-}
-
-/** As much of kafkajs's decoder as is needed here. */
-interface FetchDecoder {
-  readInt32(): number
-  canReadBytes(size: number): boolean
-  readBytes(size: number): Buffer
 }
 
 /** A record as kafkajs wants it of a fetch. */
@@ -344,17 +344,4 @@ class Cursor {
     }
     throw new Error('a number is too long')
   }
-}
-
-const CRC32C = Int32Array.from({ length: 256 }, (_, byte) => {
-  let crc = byte
-  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1
-  return crc
-})
-
-/** Castagnoli's checksum, which zlib does not have. */
-function crc32c(bytes: Buffer): number {
-  let crc = -1
-  for (let i = 0; i < bytes.length; i++) crc = CRC32C[(crc ^ bytes[i]!) & 0xff]! ^ (crc >>> 8)
-  return ~crc >>> 0
 }

@@ -1,4 +1,5 @@
-import { mend, partOfKafkajs } from './mend.ts'
+import requestQueue from 'kafkajs/src/network/requestQueue/index.js'
+import { mend } from './mend.ts'
 
 interface RequestQueue {
   pending: unknown[]
@@ -12,7 +13,7 @@ interface RequestQueue {
  */
 export function mendRequestQueue(): void {
   mend('request queue', () => {
-    const { prototype }: { prototype: RequestQueue } = partOfKafkajs('network/requestQueue/index.js')
+    const { prototype }: { prototype: RequestQueue } = requestQueue
     const schedule = prototype.scheduleCheckPendingRequests
     prototype.scheduleCheckPendingRequests = function () {
       if (this.pending.length > 0 || this.throttledUntil > Date.now()) schedule.call(this)

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { createRequire } from 'node:module'
 import fc from 'fast-check'
 import { CompressionCodecs, CompressionTypes } from 'kafkajs'
+import fetches from 'kafkajs/src/protocol/requests/fetch/index.js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { decompress, MAX_DECOMPRESSED_BYTES, registerCodecs } from '../../src/kafka/codecs.ts'
+import { decodeFetch } from '../../src/kafka/fetch-response.ts'
 import { mendRecordBatches } from '../../src/kafka/record-batches.ts'
 import { COMPRESSORS, inSnappyJavaBlocks } from '../support/compressors.ts'
 import { produceInJava } from '../support/java-producer.ts'
@@ -13,7 +14,6 @@ import { runs } from '../support/seeded.ts'
 import { until } from '../support/until.ts'
 import { makeWorld, type World } from '../support/world.ts'
 
-const require = createRequire(import.meta.url)
 const { GZIP, Snappy, LZ4, ZSTD } = CompressionTypes
 
 /** Bytes that repeat themselves near and far, as a batch of JSON does, with some that don't. */
@@ -159,12 +159,17 @@ describe("what Kafka's own producer compresses is read like plain records", () =
 /** The compressions of the batches that this process fetches from now on, before they are decoded. */
 function watchFetches(): Set<number> {
   const seen = new Set<number>()
-  const file = require.resolve('kafkajs/src/protocol/requests/fetch/v4/decodeMessages.js')
-  const decode = require(file)
-  require.cache[file]!.exports = (decoder: { buffer: Buffer; offset: number }) => {
-    const log = decoder.buffer.subarray(decoder.offset + 4)
-    if (decoder.buffer.readInt32BE(decoder.offset) > 0) seen.add(log.readInt16BE(21) & 7)
-    return decode(decoder)
+  const { protocol } = fetches
+  fetches.protocol = ({ version }: { version: number }) => {
+    const define = protocol({ version })
+    return (query: unknown) => {
+      const fetch = define(query)
+      const decode = async (answer: Buffer) => {
+        await decodeFetch(answer, version, async (log) => [seen.add(log.readInt16BE(21) & 7)])
+        return fetch.response.decode(answer)
+      }
+      return { ...fetch, response: { ...fetch.response, decode } }
+    }
   }
   return seen
 }

@@ -1,13 +1,13 @@
+import errors from 'kafkajs/src/errors.js'
 import { expect, test } from 'vitest'
 import { kafkaRefusal, kafkaSentence } from '../../src/kafka/failure.ts'
-import { partOfKafkajs } from '../../src/kafka/mend.ts'
 
 const {
   KafkaJSConnectionClosedError,
   KafkaJSConnectionError,
   KafkaJSRequestTimeoutError,
   KafkaJSSASLAuthenticationError,
-} = partOfKafkajs('errors.js')
+} = errors
 
 /** As kafkajs ends a login that failed for this reason. */
 const loginEndedBy = (cause: Error) =>

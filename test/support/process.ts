@@ -17,16 +17,22 @@ export interface ServiceProcess {
 }
 
 /** Runs `src/bin/<name>.ts` in that world until the test is over; resolves when its HTTP listens. */
-export async function startProcess(
+export function startProcess(
   name: 'all-in-one' | 'ingress' | 'worker',
   world: World,
   env: Record<string, string> = {},
 ): Promise<ServiceProcess> {
   const script = fileURLToPath(new URL(`../../src/bin/${name}.ts`, import.meta.url))
-  const child = spawn(process.execPath, [script], {
-    env: { ...world.env, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  return startScript(script, { ...world.env, ...env })
+}
+
+/** The same with any file and folder. */
+export async function startScript(
+  script: string,
+  env: Record<string, string>,
+  cwd?: string,
+): Promise<ServiceProcess> {
+  const child = spawn(process.execPath, [script], { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] })
   const lines: string[] = []
   const stderr: string[] = []
   const listening = Promise.withResolvers<string>()
@@ -44,7 +50,7 @@ export async function startProcess(
     child.once('close', (code, signal) => resolve({ code, signal }))
   })
   exited.then(
-    () => listening.reject(new Error(`${name} ended before it listened:\n${lines.join('\n')}`)),
+    () => listening.reject(new Error(`${script} ended before it listened:\n${lines.join('\n')}`)),
     listening.reject,
   )
   onTestFinished(async () => {

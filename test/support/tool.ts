@@ -10,16 +10,21 @@ export interface ToolRun {
 }
 
 /** Runs a command for operators in that world to its end. */
-export async function runTool(
+export function runTool(
   name: 'dlq' | 'progress' | 'topics' | 'verify-replay',
   world: World,
   ...args: string[]
 ): Promise<ToolRun> {
   const script = fileURLToPath(new URL(`../../src/bin/${name}.ts`, import.meta.url))
-  const child = spawn(process.execPath, [script, ...args], {
-    env: world.env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  return runScript([script, ...args], world)
+}
+
+/** The same with any file, folder and Node. */
+export async function runScript(
+  script: readonly string[],
+  { env, cwd, node = process.execPath }: { env: Record<string, string>; cwd?: string; node?: string },
+): Promise<ToolRun> {
+  const child = spawn(node, script, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] })
   const run: ToolRun = { code: null, stdout: '', stderr: '' }
   for (const stream of ['stdout', 'stderr'] as const)
     child[stream].setEncoding('utf8').on('data', (text: string) => {

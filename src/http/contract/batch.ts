@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { CHUNK_LIMITS } from '../../domain/limits.ts'
 import { outcomeSchema } from '../../domain/outcome.ts'
 import { problemSchema } from '../../domain/problem.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { MINIMAL } from '../../domain/examples.ts'
 import { outcomeSchema } from '../../domain/outcome.ts'
 import { problemSchema } from '../../domain/problem.ts'

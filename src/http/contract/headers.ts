@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** Headers of answers, by their names as they are published. */
 export const HEADERS = {

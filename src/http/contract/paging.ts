@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** The limit as a JSON Schema, which it is a text for only in a URL. */
 const LIMIT = { type: 'integer', minimum: 1, maximum: 500, default: 50, pattern: undefined }

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { EVENT_SCHEMA_HREFS } from '../../domain/document.ts'
 import { operation } from './operation.ts'
 

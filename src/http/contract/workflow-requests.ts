@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { requestDocumentSchema } from '../../domain/document.ts'
 import { CREATED_DOCUMENT, conflictDocument, PENDING_DOCUMENT } from '../../domain/examples.ts'
 import { outcomeSchema } from '../../domain/outcome.ts'

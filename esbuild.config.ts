@@ -1,0 +1,72 @@
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { builtinModules } from 'node:module'
+import path from 'node:path'
+import { build, type Plugin } from 'esbuild'
+
+/**
+ * The production build: `node esbuild.config.ts [FOLDER]` makes one file of each process and tool, and beside them the
+ * files that they read. The folder (`dist`) can be copied anywhere, and needs nothing but Node.
+ */
+const PROCESSES = ['ingress', 'worker', 'all-in-one', 'migrate', 'dlq', 'progress', 'topics', 'verify-replay']
+
+const OLDEST_NODE = 24
+
+const inProject = (...names: string[]) => path.join(import.meta.dirname, ...names)
+const inBuild = (...names: string[]) => path.resolve(process.argv[2] ?? inProject('dist'), ...names)
+
+/** What each file begins with: the complaint about an old Node, and the names that CommonJS expects to find. */
+const HEAD = `import { createRequire } from 'node:module'
+if (parseInt(process.versions.node) < ${OLDEST_NODE}) {
+  process.stderr.write('Node ${OLDEST_NODE} or later is needed; this is ' + process.version + '\\n')
+  process.exit(1)
+}
+const require = createRequire(import.meta.url)
+const __dirname = import.meta.dirname`
+
+/** Has Node's own modules required: an old Node fails for an import that it does not know before it gets to the head. */
+const nodeModules: Plugin = {
+  name: 'modules of Node',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: new RegExp(`^(node:.+|${builtinModules.join('|')})$`) }, ({ kind, path }) =>
+      kind === 'require-call' ? { path, external: true } : { path, namespace: 'node' },
+    )
+    onLoad({ filter: /.*/, namespace: 'node' }, ({ path }) => ({
+      contents: `module.exports = require(${JSON.stringify(path)})`,
+    }))
+  },
+}
+
+/** Has the page about HTTP look for its files in a folder of the build, where it would look in its package. */
+const swaggerUi: Plugin = {
+  name: 'files of Swagger UI',
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]@fastify[\\/]swagger-ui[\\/].+\.js$/ }, ({ path: file }) => {
+      const place = path.dirname(file.slice(file.lastIndexOf('swagger-ui')))
+      const there = `require('node:path').join(__dirname, ${JSON.stringify(place)})`
+      return { contents: readFileSync(file, 'utf8').replaceAll('__dirname', there) }
+    })
+  },
+}
+
+for (const folder of ['drizzle', 'swagger-ui']) rmSync(inBuild(folder), { recursive: true, force: true })
+await build({
+  entryPoints: PROCESSES.map((name) => inProject('src', 'bin', `${name}.ts`)),
+  outdir: inBuild(),
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node16', // costs nothing, and any Node of these years can read it as far as the head
+  minifySyntax: true,
+  minifyWhitespace: true, // names stay as they are: a stack in the log tells something
+  lineLimit: 200,
+  legalComments: 'none',
+  banner: { js: HEAD },
+  external: ['pg-native'],
+  plugins: [nodeModules, swaggerUi],
+  logLevel: 'warning',
+})
+cpSync(inProject('drizzle'), inBuild('drizzle'), { recursive: true })
+cpSync(inProject('node_modules/@fastify/swagger-ui/static'), inBuild('swagger-ui', 'static'), {
+  recursive: true,
+})
+writeFileSync(inBuild('package.json'), '{ "type": "module" }\n')
