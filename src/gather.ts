@@ -2,6 +2,8 @@ export interface GatherOptions<Item, Answer> {
   /** Answers one batch: an answer for each item, in the same order. */
   run: (items: Item[]) => Promise<readonly Answer[]>
   sizeOf: (item: Item) => number
+  /** As how many items one counts; default: one. */
+  countOf?: (item: Item) => number
   maxItems: number
   maxSize: number
   maxInFlight: number
@@ -19,7 +21,8 @@ export class Expired extends Error {
  * under way, go together. A call that is alone goes at once. A batch that fails, fails each of its calls.
  */
 export function gather<Item, Answer>(options: GatherOptions<Item, Answer>): (item: Item) => Promise<Answer> {
-  const { run, sizeOf, maxItems, maxSize, maxInFlight, isExpired = () => false } = options
+  const { run, sizeOf, maxItems, maxSize, maxInFlight } = options
+  const { countOf = () => 1, isExpired = () => false } = options
   const waiting: { item: Item; resolve: (answer: Answer) => void; reject: (error: unknown) => void }[] = []
   let inFlight = 0
   let scheduled = false
@@ -41,9 +44,11 @@ export function gather<Item, Answer>(options: GatherOptions<Item, Answer>): (ite
     dropExpired()
     while (waiting.length > 0 && inFlight < maxInFlight) {
       let size = 0
-      const end = waiting.findIndex((call, index) => {
-        size += sizeOf(call.item)
-        return index > 0 && (index >= maxItems || size > maxSize)
+      let count = 0
+      const end = waiting.findIndex(({ item }, index) => {
+        size += sizeOf(item)
+        count += countOf(item)
+        return index > 0 && (count > maxItems || size > maxSize)
       })
       const calls = waiting.splice(0, end === -1 ? waiting.length : end)
       inFlight += 1

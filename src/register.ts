@@ -13,11 +13,14 @@ import {
   type ValidRequest,
 } from './domain/request.ts'
 
+/** The ids whose outcome was stored now, with it where a workflow was made: how the others ended has to be read. */
+export type Stored = Map<string, Settled | undefined>
+
 /** What `register` needs of the database. Each call is one transaction; what it throws, `failureOf` can read. */
 export interface Store {
-  storeMany(requests: readonly RegistrationRequest[], progress: LogProgress | null): Promise<string[]>
-  storeCreated(request: ValidRequest, progress: LogProgress | null): Promise<void>
-  storeLost(request: RegistrationRequest, lost: Lost, progress: LogProgress | null): Promise<boolean>
+  storeMany(requests: readonly RegistrationRequest[], progress: readonly LogProgress[]): Promise<Stored>
+  storeCreated(request: ValidRequest, progress: readonly LogProgress[]): Promise<Settled>
+  storeLost(request: RegistrationRequest, lost: Lost, progress: readonly LogProgress[]): Promise<boolean>
   read(requestIds: readonly string[]): Promise<Map<string, Settled>>
   /** Whether the database answers at all. */
   answers(): Promise<boolean>
@@ -32,19 +35,19 @@ export interface Store {
  */
 export type Register = (
   requests: readonly RegistrationRequest[],
-  progress?: LogProgress | null,
+  progress?: readonly LogProgress[],
 ) => Promise<Registered[]>
 
 export function registerWith(store: Store): Register {
-  return async function register(requests, progress = null) {
+  return async function register(requests, progress = []) {
     if (requests.length === 0) return []
     const ids = requests.map((request) => request.requestId)
-    let stored = await storeAll(requests, progress)
-    let known = await decided(() => store.read(ids))
+    const stored = await storeAll(requests, progress)
+    let known = await outcomesOf(ids, stored)
     if (ids.some((id) => !known.has(id))) {
       // Its row was there when it was stored, and purged before it was read.
-      stored = stored.union(await storeAll(requests, progress))
-      known = await decided(() => store.read(ids))
+      for (const [id, settled] of await storeAll(requests, progress)) stored.set(id, settled)
+      known = await outcomesOf(ids, stored)
     }
     return requests.map((request) => {
       const settled = known.get(request.requestId)
@@ -55,11 +58,22 @@ export function registerWith(store: Store): Register {
     })
   }
 
-  /** Answers the ids whose outcome was not stored before. */
-  async function storeAll(requests: readonly RegistrationRequest[], progress: LogProgress | null) {
+  /** What is stored for these ids, by id. Reads what was not told when it was stored. */
+  async function outcomesOf(ids: readonly string[], stored: Stored): Promise<ReadonlyMap<string, Settled>> {
+    const untold = ids.filter((id) => !stored.get(id))
+    const read = untold.length > 0 ? await decided(() => store.read(untold)) : []
+    const known = new Map(read)
+    for (const [id, settled] of stored) if (settled) known.set(id, settled)
+    return known
+  }
+
+  async function storeAll(
+    requests: readonly RegistrationRequest[],
+    progress: readonly LogProgress[],
+  ): Promise<Stored> {
     if (requests.length > 1) {
       const together = await attempt(() => store.storeMany(requests, progress))
-      if (!together.refusal) return new Set(together.done)
+      if (!together.refusal) return together.done
     }
     return storeEach(requests, progress)
   }
@@ -68,35 +82,41 @@ export function registerWith(store: Store): Register {
    * One after the other, in order. A request that cannot be stored for no reason of its own is put aside: once others
    * have passed, the fault is in the request, and it is `failed`. If none passes, the fault is elsewhere.
    */
-  async function storeEach(requests: readonly RegistrationRequest[], progress: LogProgress | null) {
-    const stored = new Set<string>()
+  async function storeEach(
+    requests: readonly RegistrationRequest[],
+    progress: readonly LogProgress[],
+  ): Promise<Stored> {
+    const stored: Stored = new Map()
     const aside: { request: RegistrationRequest; failure: Failure }[] = []
     for (const [index, request] of requests.entries()) {
       const isLast = index === requests.length - 1 && aside.length === 0
-      const { refusal, done: isNew } = await storeOne(request, isLast ? progress : null)
+      const { refusal, done } = await storeOne(request, isLast ? progress : [])
       if (refusal) aside.push({ request, failure: refusal.failure })
-      else if (isNew) stored.add(request.requestId)
+      else if (done) stored.set(request.requestId, done === true ? undefined : done)
     }
     if (aside.length === requests.length) throw new Fault('systemic', aside[0]!.failure)
     for (const [index, { request, failure }] of aside.entries()) {
       const isLast = index === aside.length - 1
       const lost: Lost = { outcome: 'failed', failure: failure.code }
-      const { refusal, done: isNew } = await storeLost(request, lost, isLast ? progress : null)
+      const { refusal, done: isNew } = await storeLost(request, lost, isLast ? progress : [])
       if (refusal) throw faultOf(refusal)
-      if (isNew) stored.add(request.requestId)
+      if (isNew) stored.set(request.requestId, undefined)
     }
     return stored
   }
 
-  /** A request alone: PostgreSQL's own refusal tells how it ended. Done: whether its outcome was not stored before. */
+  /**
+   * A request alone: PostgreSQL's own refusal tells how it ended. Done: its outcome where it made a workflow, else
+   * whether its outcome was not stored before.
+   */
   async function storeOne(
     request: RegistrationRequest,
-    progress: LogProgress | null,
-  ): Promise<Attempt<boolean, 'interrupted'>> {
+    progress: readonly LogProgress[],
+  ): Promise<Attempt<Settled | boolean, 'interrupted'>> {
     if (request.rejection)
       return storeLost(request, { outcome: 'rejected', rejection: request.rejection }, progress)
-    const { refusal } = await attempt(() => store.storeCreated(request, progress))
-    if (!refusal) return { done: true }
+    const { refusal, done } = await attempt(() => store.storeCreated(request, progress))
+    if (!refusal) return { done }
     if (isInterrupted(refusal)) return { refusal }
     return storeLost(request, lostBy(refusal), progress)
   }
@@ -105,7 +125,7 @@ export function registerWith(store: Store): Register {
   async function storeLost(
     request: RegistrationRequest,
     lost: Lost,
-    progress: LogProgress | null,
+    progress: readonly LogProgress[],
   ): Promise<Attempt<boolean, 'interrupted'>> {
     const { refusal, done } = await attempt(() => store.storeLost(request, lost, progress))
     if (!refusal) return { done }

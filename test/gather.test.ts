@@ -33,6 +33,21 @@ test('calls of one turn go together, in order, and each gets its own answer', as
   expect(gathered()).toEqual([[1, 2, 3]])
 })
 
+test('an item may count as several', async () => {
+  const batches: number[][] = []
+  const call = gather<number, number>({
+    run: async (items) => {
+      batches.push(items)
+      return items
+    },
+    sizeOf: () => 0,
+    countOf: (item) => item,
+    ...{ maxItems: 10, maxSize: 0, maxInFlight: 1 },
+  })
+  await Promise.all([4, 6, 1, 20, 3].map(call))
+  expect(batches).toEqual([[4, 6], [1], [20], [3]])
+})
+
 test('a call that is alone does not wait for others', async () => {
   const { call, gathered } = gatherer()
   void call(1)

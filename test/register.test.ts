@@ -286,7 +286,7 @@ describe('the progress of a log', () => {
   test.each(Object.entries(endings))('moves in the transaction that ends %s', async (_name, make) => {
     const requests = await make()
     const progress = aPartition(7n)
-    await registry.register(requests, progress)
+    await registry.register(requests, [progress])
     expect(await read(progress)).toBe(7n)
     const [row] = await registry.sql(
       `select p.xmin = r.xmin as together from consumer_progress p, registration_request r
@@ -300,7 +300,7 @@ describe('the progress of a log', () => {
     const requests = Array.from({ length: count }, fresh)
     await registry.register(requests)
     const progress = aPartition(9n)
-    expect(await registry.register(requests, progress)).toMatchObject(
+    expect(await registry.register(requests, [progress])).toMatchObject(
       requests.map(() => ({ outcome: 'created', replayed: true })),
     )
     expect(await read(progress)).toBe(9n)
@@ -308,30 +308,72 @@ describe('the progress of a log', () => {
 
   test.each([1, 3])('is never moved back by %i requests', async (count) => {
     const progress = aPartition(20n)
-    await registry.register(Array.from({ length: count }, fresh), progress)
-    await registry.register(Array.from({ length: count }, fresh), { ...progress, nextOffset: 5n })
+    await registry.register(Array.from({ length: count }, fresh), [progress])
+    await registry.register(Array.from({ length: count }, fresh), [{ ...progress, nextOffset: 5n }])
     expect(await read(progress)).toBe(20n)
-    await registry.register(Array.from({ length: count }, fresh), { ...progress, nextOffset: 21n })
+    await registry.register(Array.from({ length: count }, fresh), [{ ...progress, nextOffset: 21n }])
     expect(await read(progress)).toBe(21n)
   })
 
   test('stays where it is without requests, and the caller moves it past them, never back', async () => {
     const progress = aPartition(3n)
-    expect(await registry.register([], progress)).toEqual([])
+    expect(await registry.register([], [progress])).toEqual([])
     expect(await read(progress)).toBeUndefined()
     const { move } = progressOf(registry.db)
-    await move(progress)
-    await move({ ...progress, nextOffset: 2n })
+    await move([progress])
+    await move([{ ...progress, nextOffset: 2n }])
     expect(await read(progress)).toBe(3n)
-    await move({ ...progress, nextOffset: 2n ** 62n })
+    await move([{ ...progress, nextOffset: 2n ** 62n }])
     expect(await read(progress)).toBe(2n ** 62n)
+  })
+
+  describe('and of others with it', () => {
+    test.each([1, 3])(
+      'moves with what is stored of %i requests, each from where it stands',
+      async (count) => {
+        const [known, unknown, elsewhere] = [aPartition(5n), aPartition(2n), aPartition(9n)]
+        const other = { ...elsewhere, topic: 'other', partition: known.partition }
+        const { move } = progressOf(registry.db)
+        await move([known, other])
+        await registry.register(Array.from({ length: count }, fresh), [
+          unknown,
+          { ...known, from: 5n, nextOffset: 8n },
+          { ...other, from: 9n, nextOffset: 11n },
+        ])
+        expect(await read(known)).toBe(8n)
+        expect(await read(unknown)).toBe(2n)
+        expect((await progressOf(registry.db).read('c', 'other')).get(other.partition)).toBe(11n)
+      },
+    )
+
+    test.each([1, 3])(
+      'moves for none of them over a gap in one, and %i requests have no ending',
+      async (count) => {
+        const [sound, gap] = [aPartition(5n), aPartition(5n)]
+        const { move } = progressOf(registry.db)
+        await move([sound, gap])
+        const requests = Array.from({ length: count }, fresh)
+        const fault = await registry
+          .register(requests, [
+            { ...sound, from: 5n, nextOffset: 8n },
+            { ...gap, from: 6n, nextOffset: 8n },
+          ])
+          .catch((error) => error)
+        expect(fault).toMatchObject({ failure: { constraint: 'ck_consumer_progress_no_gap' } })
+        expect(await read(sound)).toBe(5n)
+        expect(await read(gap)).toBe(5n)
+        const ids = requests.map(({ requestId }) => requestId)
+        const rows = await registry.sql('select from registration_request where request_id = any($1)', [ids])
+        expect(rows).toEqual([])
+      },
+    )
   })
 
   test.each([1, 3])('that cannot be written leaves %i requests without an ending', async (count) => {
     const own = await aRegistry()
     const role = new URL(own.world.infrastructure.databaseUrl).username
     await own.sql(`revoke insert on consumer_progress from ${role}`)
-    const fault = await own.register(Array.from({ length: count }, fresh), aPartition(1n)).catch((e) => e)
+    const fault = await own.register(Array.from({ length: count }, fresh), [aPartition(1n)]).catch((e) => e)
     expect(fault).toBeInstanceOf(Fault)
     expect(fault).toMatchObject({ class: 'systemic', failure: { code: '42501' } })
     expect(await storedIn(own)).toEqual({ requests: [], catalog: [] })

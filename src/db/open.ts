@@ -1,10 +1,11 @@
-import type { NodePgDatabase } from 'drizzle-orm/node-postgres'
-import { drizzle } from 'drizzle-orm/node-postgres'
+import type { SQL } from 'drizzle-orm'
+import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
+import { PgDialect } from 'drizzle-orm/pg-core'
 import pg from 'pg'
 import type { Logger } from '../logger.ts'
 import { connectionOf } from './connection.ts'
 
-export type Db = NodePgDatabase
+export type Db = NodePgDatabase & { $client: pg.Pool }
 
 export interface OpenDb {
   db: Db
@@ -28,6 +29,7 @@ export function openDb({ url, name, maxConnections }: DbOptions, log: Logger): O
     connectionTimeoutMillis: 3_000,
     query_timeout: 8_000, // beyond the server's own limits: only for a server that fell silent
     keepAlive: true,
+    verify: (client, done) => tellPooler(client).then(() => done(), done),
   })
   let closing = false
   pool.query = queryKeepingSessions(pool) as typeof pool.query
@@ -46,6 +48,29 @@ export function openDb({ url, name, maxConnections }: DbOptions, log: Logger): O
   }
 }
 
+const dialect = new PgDialect()
+
+/**
+ * Runs a statement whose text is the same whenever its name is. PostgreSQL plans it once for each session, which for one
+ * row takes longer than to store it; behind a pooler, which may give each statement another session, it goes unnamed.
+ */
+export async function executeNamed<Row extends pg.QueryResultRow>(
+  db: Db,
+  name: string,
+  statement: SQL,
+): Promise<pg.QueryResult<Row>> {
+  const { sql: text, params: values } = dialect.sqlToQuery(statement)
+  return db.$client.query<Row>({ name, text, values })
+}
+
+/** Connections on which another process than the one that greeted us runs our statements. */
+const pooled = new WeakSet<pg.PoolClient>()
+
+async function tellPooler(client: pg.PoolClient): Promise<void> {
+  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+  if (rows[0]?.pid !== (client as pg.PoolClient & { processID: number | null }).processID) pooled.add(client)
+}
+
 /**
  * A pool's `query` that keeps the session of a statement which PostgreSQL refused. pg's own ends it after any error,
  * and a refusal is the usual way of a duplicate.
@@ -55,14 +80,19 @@ function queryKeepingSessions(pool: pg.Pool) {
     const client = await pool.connect()
     let isOver = true
     try {
-      const result = await client.query(...args)
+      const [statement, ...rest] = args
+      const result = await client.query(pooled.has(client) ? unnamed(statement) : statement, ...rest)
       isOver = false
       return result
     } catch (error) {
-      isOver = !(error instanceof pg.DatabaseError) || /^(08|57P|XX)/.test(error.code ?? 'XX')
+      isOver = !(error instanceof pg.DatabaseError) || /^(08|57P|XX|0A000|26000)/.test(error.code ?? 'XX')
       throw error
     } finally {
       client.release(isOver)
     }
   }
+}
+
+function unnamed<Statement>(statement: Statement): Statement {
+  return typeof statement === 'object' ? { ...statement, name: undefined } : statement
 }

@@ -8,21 +8,29 @@ export interface StoredProgress extends LogProgress {
   resetAt: Date | null
 }
 
-/** Moves the progress once `after` has run, never back. Part of a statement that stores outcomes. */
-export function moveProgress(progress: LogProgress | null, after: SQL): SQL {
-  if (!progress) return sql`select`
-  const { clusterId, topic, partition } = progress
-  const next = sql`${progress.nextOffset.toString()}::bigint`
-  const from = sql`${progress.from?.toString() ?? null}::bigint`
+/** Moves the progress of these logs once `after` has run, never back. Part of a statement that stores outcomes. */
+export function moveProgress(progress: readonly LogProgress[], after: SQL): SQL {
+  if (progress.length === 0) return sql`select`
+  const all = (of: (one: LogProgress) => unknown) => sql.param(progress.map(of))
   return sql`
+      with moved as (
+        select * from unnest(${all(({ clusterId }) => clusterId)}::text[], ${all(({ topic }) => topic)}::text[],
+          ${all(({ partition }) => partition)}::int[], ${all(({ nextOffset }) => nextOffset.toString())}::bigint[],
+          ${all(({ from }) => from?.toString() ?? null)}::bigint[]
+        ) as moved (cluster_id, topic, partition, next_offset, from_offset)
+      )
       insert into consumer_progress (cluster_id, topic, partition, next_offset)
-      select ${clusterId}, ${topic}, ${partition}::int, case when ${from} is null or exists (
-          select from consumer_progress
-          where cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition}::int
-        ) then ${next} else ${GAP} end
-      from ${after} limit 1
+      select cluster_id, topic, partition, case when from_offset is null or exists (
+          select from consumer_progress p
+          where (p.cluster_id, p.topic, p.partition) = (moved.cluster_id, moved.topic, moved.partition)
+        ) then next_offset else ${GAP} end
+      from moved, ${after}
+      order by cluster_id, topic, partition
       on conflict (cluster_id, topic, partition) do update set next_offset =
-        case when consumer_progress.next_offset < ${from} then ${GAP}
+        case when consumer_progress.next_offset < (
+            select from_offset from moved
+            where (cluster_id, topic, partition) = (excluded.cluster_id, excluded.topic, excluded.partition)
+          ) then ${GAP}
           else greatest(consumer_progress.next_offset, excluded.next_offset) end`
 }
 
@@ -32,7 +40,7 @@ const GAP = sql.raw('-1')
 export function progressOf(db: Db) {
   return {
     /** Moves the progress alone, past records that had no outcome to store. */
-    async move(progress: LogProgress): Promise<void> {
+    async move(progress: readonly LogProgress[]): Promise<void> {
       await db.execute(moveProgress(progress, sql`(select 1) as done`))
     },
 

@@ -4,9 +4,11 @@ import type { Outcome } from '../domain/outcome.ts'
 import type { FieldError, RejectionReason } from '../domain/problem.ts'
 import type { LogProgress } from '../domain/progress.ts'
 import type { Lost, RegistrationRequest, Settled, ValidRequest } from '../domain/request.ts'
-import { KEY_REUSED, nameOf } from '../domain/request.ts'
+import { createdBy, KEY_REUSED, nameOf } from '../domain/request.ts'
+import type { NewWorkflow } from '../domain/workflow.ts'
+import { type ArrayType, binaryArray } from './binary-array.ts'
 import { epochMs } from './epoch-ms.ts'
-import type { Db } from './open.ts'
+import { type Db, executeNamed } from './open.ts'
 import { moveProgress } from './progress.ts'
 
 /** Where a request stands among those that ended. Two that ended in the same millisecond stand by their ids. */
@@ -29,27 +31,40 @@ export interface EndedPage {
 export function registrations(db: Db) {
   return {
     /**
-     * Stores the outcomes of up to 500 requests at once and moves the progress. Answers the ids it stored: the
-     * others were there before. Fails whole where any row meets a constraint other than the one on name and version.
+     * Stores the outcomes of up to 500 requests at once and moves the progress. Answers the ids it stored, each with
+     * its outcome where it made a workflow: the others were there before. Fails whole where any row meets a constraint
+     * other than the one on name and version.
      */
     async storeMany(
       requests: readonly RegistrationRequest[],
-      progress: LogProgress | null,
-    ): Promise<string[]> {
-      const { rows } = await db.execute<{ request_id: string }>(storeManySql(requests, progress))
-      return rows.map((row) => row.request_id)
+      progress: readonly LogProgress[],
+    ): Promise<Map<string, Settled | undefined>> {
+      const rows = requests.map((request) => ({ request, workflowId: newId() }))
+      const stored = await db.execute<EndedRow>(storeManySql(rows, progress))
+      const firsts = new Map(rows.toReversed().map((row) => [row.request.requestId, row]))
+      return new Map(
+        stored.rows.map(({ request_id, outcome, completed_at }) => {
+          const { request, workflowId } = firsts.get(request_id)!
+          if (outcome !== 'created' || !request.workflow) return [request_id, undefined]
+          return [request_id, createdBy(request, { workflowId, completedAt: new Date(completed_at) })]
+        }),
+      )
     },
 
     /** Stores one workflow and that its request made it; PostgreSQL refuses what is taken, with 23505. */
-    async storeCreated(request: ValidRequest, progress: LogProgress | null): Promise<void> {
-      await db.execute(storeCreatedSql(request, progress))
+    async storeCreated(request: ValidRequest, progress: readonly LogProgress[]): Promise<Settled> {
+      const workflowId = newId()
+      const statement = storeCreatedSql(request, workflowId, progress)
+      const name = progress.length > 0 ? 'store created and progress' : 'store created'
+      const { rows } = await executeNamed<EndedRow>(db, name, statement)
+      return createdBy(request, { workflowId, completedAt: new Date(rows[0]!.completed_at) })
     },
 
     /** Stores that a request made no workflow. False when the request was there before. */
     async storeLost(
       request: RegistrationRequest,
       lost: Lost,
-      progress: LogProgress | null,
+      progress: readonly LogProgress[],
     ): Promise<boolean> {
       const { rows } = await db.execute(storeLostSql(request, lost, progress))
       return rows.length > 0
@@ -84,26 +99,10 @@ export function registrations(db: Db) {
  * The status rows go in without ON CONFLICT: a rival that stored the same id or key in the meantime must undo the
  * workflows too. Each step reads from the one before it, because PostgreSQL promises no other order.
  */
-function storeManySql(requests: readonly RegistrationRequest[], progress: LogProgress | null) {
-  const heads = requests.map((request, ord) => ({
-    ord,
-    request_id: request.requestId,
-    fingerprint: request.fingerprint,
-    idempotency_key: request.workflow ? request.idempotencyKey : null,
-    accepted_at: request.acceptedAt,
-    reason: request.rejection?.reason ?? null,
-    errors: request.rejection?.errors ?? null,
-    workflow_name: nameOf(request).workflowName,
-    version: nameOf(request).version,
-  }))
-  const bodies = requests.flatMap(({ workflow }, ord) =>
-    workflow ? [{ ord, workflow_id: newId(), ...workflow }] : [],
-  )
+function storeManySql(rows: readonly BatchRow[], progress: readonly LogProgress[]) {
   return sql`
     with input as materialized (
-      select * from json_to_recordset(${JSON.stringify(heads)}::json) as input(
-        ord int, request_id uuid, fingerprint text, idempotency_key uuid, accepted_at timestamptz,
-        reason rejection_reason, errors jsonb, workflow_name text, version text)
+      select * from unnest(${arrays(HEAD, rows)}) with ordinality as input(${names(HEAD)}, ord)
     ), fresh as materialized (
       select distinct on (request_id) * from input
       where not exists (select from registration_request r where r.request_id = input.request_id)
@@ -124,41 +123,117 @@ function storeManySql(requests: readonly RegistrationRequest[], progress: LogPro
         execution_engine, labels, custom_labels, detected_labels, parameters, owner, maintainer, container_image,
         container_digest, status, created_by_request, request_fingerprint)
       select b.workflow_id, first.workflow_name, first.version, b.name, b.description, b.content, b.content_hash,
-        b.execution_engine, b.labels, b.custom_labels, b.detected_labels, b.parameters, b.owner, b.maintainer,
-        b.container_image, b.container_digest, b.status, first.request_id, decode(first.fingerprint, 'hex')
-      from first join json_to_recordset(${JSON.stringify(bodies)}::json) as b(${workflowColumns}) using (ord)
+        b.execution_engine::execution_engine, b.labels, b.custom_labels, b.detected_labels, b.parameters, b.owner,
+        b.maintainer, b.container_image, b.container_digest, b.status::workflow_status, first.request_id,
+        first.fingerprint
+      from first join unnest(${arrays(BODY, rows)}) with ordinality as b(${names(BODY)}, ord) using (ord)
       order by first.workflow_name collate "C", first.version collate "C"
       on conflict (workflow_name, version) do nothing
       returning created_by_request
     ), stored as (
       insert into registration_request (request_id, fingerprint, idempotency_key, outcome, reason, errors,
         workflow_name, version, accepted_at)
-      select request_id, decode(fingerprint, 'hex'), case when not key_reused then idempotency_key end,
+      select request_id, fingerprint, case when not key_reused then idempotency_key end,
         case when key_reused or reason is not null then 'rejected'
-          when made.created_by_request is not null then 'created' else 'conflict' end::outcome,
-        case when key_reused then 'idempotency-key-reused' else reason end,
+          when request_id in (select created_by_request from made) then 'created' else 'conflict' end::outcome,
+        case when key_reused then 'idempotency-key-reused' else reason end::rejection_reason,
         case when key_reused then ${JSON.stringify(KEY_REUSED.errors)}::jsonb else errors end,
-        workflow_name, version, accepted_at
-      from judged left join made on made.created_by_request = judged.request_id
+        workflow_name, version, accepted_at::timestamptz
+      from judged
       order by request_id
-      returning request_id
+      returning request_id, outcome, completed_at
     ), progressed as (
       ${moveProgress(progress, sql`(select count(*) from stored) as done`)}
     )
-    select request_id from stored`
+    select ${endedColumns} from stored`
 }
 
-function storeCreatedSql(request: ValidRequest, progress: LogProgress | null) {
-  const body = JSON.stringify({ ord: 0, workflow_id: newId(), ...request.workflow })
+interface EndedRow extends Record<string, unknown> {
+  request_id: string
+  outcome: Outcome
+  completed_at: number
+}
+
+const endedColumns = sql.raw(`request_id, outcome, ${epochMs('completed_at')} as completed_at`)
+
+/** A request of a batch, with the id of the workflow that it may make. */
+interface BatchRow {
+  request: RegistrationRequest
+  workflowId: string
+}
+
+/** A column of a batch, and what each row has there. */
+interface Column {
+  type: ArrayType
+  of: (row: BatchRow) => string | null
+}
+
+/** Of every request. */
+const HEAD: Readonly<Record<string, Column>> = {
+  request_id: { type: 'uuid', of: ({ request }) => request.requestId },
+  fingerprint: { type: 'bytea', of: ({ request }) => request.fingerprint },
+  idempotency_key: {
+    type: 'uuid',
+    of: ({ request }) => (request.workflow ? request.idempotencyKey : null),
+  },
+  accepted_at: { type: 'text', of: ({ request }) => request.acceptedAt.toISOString() },
+  reason: { type: 'text', of: ({ request }) => request.rejection?.reason ?? null },
+  errors: {
+    type: 'jsonb',
+    of: ({ request }) => (request.rejection ? JSON.stringify(request.rejection.errors) : null),
+  },
+  workflow_name: { type: 'text', of: ({ request }) => nameOf(request).workflowName },
+  version: { type: 'text', of: ({ request }) => nameOf(request).version },
+}
+
+type Field = Exclude<keyof NewWorkflow, 'workflow_name' | 'version'>
+
+const textOf = (field: Field): Column => ({
+  type: 'text',
+  of: ({ request: { workflow } }) => (workflow?.[field] as string | undefined) ?? null,
+})
+const jsonOf = (field: Field): Column => ({
+  type: 'jsonb',
+  of: ({ request: { workflow } }) => (workflow ? JSON.stringify(workflow[field]) : null),
+})
+
+/** What is wide, and read only of what goes into the catalog. */
+const BODY: Readonly<Record<Field | 'workflow_id', Column>> = {
+  workflow_id: { type: 'uuid', of: ({ workflowId }) => workflowId },
+  name: textOf('name'),
+  description: textOf('description'),
+  content: textOf('content'),
+  content_hash: textOf('content_hash'),
+  execution_engine: textOf('execution_engine'),
+  labels: jsonOf('labels'),
+  custom_labels: jsonOf('custom_labels'),
+  detected_labels: jsonOf('detected_labels'),
+  parameters: jsonOf('parameters'),
+  owner: textOf('owner'),
+  maintainer: textOf('maintainer'),
+  container_image: textOf('container_image'),
+  container_digest: textOf('container_digest'),
+  status: textOf('status'),
+}
+
+const names = (columns: Readonly<Record<string, Column>>) => sql.raw(Object.keys(columns).join(', '))
+
+function arrays(columns: Readonly<Record<string, Column>>, rows: readonly BatchRow[]) {
+  return sql.join(
+    Object.values(columns).map(({ type, of }) => sql`${binaryArray(type, rows.map(of))}::${sql.raw(type)}[]`),
+    sql`, `,
+  )
+}
+
+/** Its values stand alone, and not in a record: to plan that would take longer than to store it. */
+function storeCreatedSql(request: ValidRequest, workflowId: string, progress: readonly LogProgress[]) {
+  const { workflow_name, version } = request.workflow
+  const body = Object.values(BODY).map(({ of }) => sql`${of({ request, workflowId })}`)
   return sql`
     with made as (
-      insert into workflow (workflow_id, workflow_name, version, name, description, content, content_hash,
-        execution_engine, labels, custom_labels, detected_labels, parameters, owner, maintainer, container_image,
-        container_digest, status, created_by_request, request_fingerprint)
-      select workflow_id, workflow_name, version, name, description, content, content_hash, execution_engine,
-        labels, custom_labels, detected_labels, parameters, owner, maintainer, container_image, container_digest,
-        status, ${request.requestId}::uuid, decode(${request.fingerprint}, 'hex')
-      from json_to_record(${body}::json) as b(workflow_name text, version text, ${workflowColumns})
+      insert into workflow (workflow_name, version, created_by_request, request_fingerprint, ${names(BODY)})
+      values (${workflow_name}, ${version}, ${request.requestId}, decode(${request.fingerprint}, 'hex'),
+        ${sql.join(body, sql`, `)})
       returning workflow_name, version
     ), stored as (
       insert into registration_request (request_id, fingerprint, idempotency_key, outcome, workflow_name, version,
@@ -166,18 +241,18 @@ function storeCreatedSql(request: ValidRequest, progress: LogProgress | null) {
       select ${request.requestId}::uuid, decode(${request.fingerprint}, 'hex'), ${request.idempotencyKey}::uuid,
         'created', workflow_name, version, ${request.acceptedAt.toISOString()}::timestamptz
       from made
-      returning request_id
+      returning request_id, outcome, completed_at
     ), progressed as (
-      ${moveProgress(progress, sql`stored`)}
+      ${moveProgress(progress, sql`(select count(*) from stored) as done`)}
     )
-    select request_id from stored`
+    select ${endedColumns} from stored`
 }
 
 /** A request whose workflow stands in the catalog is never stored as lost, whoever says so. */
 function storeLostSql(
   request: RegistrationRequest,
   { outcome, rejection, failure }: Lost,
-  progress: LogProgress | null,
+  progress: readonly LogProgress[],
 ) {
   const { workflowName, version } = nameOf(request)
   return sql`
@@ -196,13 +271,6 @@ function storeLostSql(
     )
     select request_id from stored`
 }
-
-/** The columns of a workflow's JSON, less its name and version. */
-const workflowColumns = sql.raw(
-  `ord int, workflow_id uuid, name text, description text, content text, content_hash text,
-   execution_engine execution_engine, labels jsonb, custom_labels jsonb, detected_labels jsonb, parameters jsonb,
-   owner text, maintainer text, container_image text, container_digest text, status workflow_status`,
-)
 
 interface StoredRow extends Record<string, unknown> {
   request_id: string
@@ -262,7 +330,7 @@ const storedColumns = sql.raw(`
   holder.request_fingerprint = r.fingerprint as identical`)
 
 const isHolder = sql.raw(
-  `r.outcome = 'conflict' and holder.workflow_name = r.workflow_name and holder.version = r.version`,
+  `holder.workflow_name = case when r.outcome = 'conflict' then r.workflow_name end and holder.version = r.version`,
 )
 
 function settledOf(row: StoredRow): Settled {

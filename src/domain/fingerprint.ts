@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { NewWorkflow } from './workflow.ts'
 import { createWorkflowSchema } from './workflow.ts'
 
@@ -8,8 +8,7 @@ import { createWorkflowSchema } from './workflow.ts'
  */
 export function fingerprintOf(workflow: NewWorkflow): string {
   const { content_hash: _followsFromContent, ...asked } = workflow
-  const said = Object.entries(asked).filter(([field, value]) => canonical(value) !== DEFAULTS.get(field))
-  return sha256(canonical(Object.fromEntries(said)))
+  return sha256(canonicalObject(asked, (field, value) => value !== DEFAULTS.get(field)))
 }
 
 /** For a body that is not valid, its bytes stand for themselves. */
@@ -26,12 +25,26 @@ const DEFAULTS = new Map(
 /** JSON with sorted names and no white space. It recurses: its input has passed the limit on depth. */
 function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
-  const fields = Object.entries(value).filter(([, child]) => child !== undefined)
-  const sorted = fields.sort(([a], [b]) => (a < b ? -1 : 1))
-  return `{${sorted.map(([name, child]) => `${JSON.stringify(name)}:${canonical(child)}`).join(',')}}`
+  return typeof value === 'object' && value !== null
+    ? canonicalObject(value as Record<string, unknown>)
+    : JSON.stringify(value)
+}
+
+/** The same, without the fields that do not count. */
+function canonicalObject(
+  value: Readonly<Record<string, unknown>>,
+  counts: (field: string, text: string) => boolean = () => true,
+): string {
+  let text = ''
+  for (const name of Object.keys(value).sort()) {
+    const child = value[name]
+    if (child === undefined) continue
+    const said = canonical(child)
+    if (counts(name, said)) text += `${text && ','}${JSON.stringify(name)}:${said}`
+  }
+  return `{${text}}`
 }
 
 function sha256(data: string | Uint8Array): string {
-  return createHash('sha256').update(data).digest('hex')
+  return hash('sha256', data)
 }

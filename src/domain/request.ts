@@ -65,6 +65,27 @@ export function nameOf(request: RegistrationRequest): {
     : { workflowName: request.workflowName, version: request.version }
 }
 
+/** How a request ended that made a workflow, with the row's id and the time of both rows. */
+export function createdBy(
+  { workflow, requestId, fingerprint, acceptedAt }: ValidRequest,
+  { workflowId, completedAt }: { workflowId: string; completedAt: Date },
+): Settled {
+  return {
+    requestId,
+    fingerprint,
+    outcome: 'created',
+    rejection: null,
+    failure: null,
+    workflowName: workflow.workflow_name,
+    version: workflow.version,
+    entry: { workflowId, contentHash: workflow.content_hash, createdAt: completedAt },
+    identical: false,
+    acceptedAt,
+    completedAt,
+    purged: false,
+  }
+}
+
 /** What is left to know of a request whose body is not needed any more. */
 export type NamedRequest = Omit<AnyRequest, 'idempotencyKey'> & ReturnType<typeof nameOf>
 

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
-import { z } from 'zod'
+import { hash } from 'node:crypto'
+import * as z from 'zod'
 import { fieldErrors } from './field-errors.ts'
 import type { FieldError } from './problem.ts'
 import { SEMVER } from './semver.ts'
@@ -172,7 +172,7 @@ export function readWorkflow(body: unknown): ReadWorkflow {
   const parsed = createWorkflowSchema.safeParse(Object.fromEntries(fields), { reportInput: true })
   if (!parsed.success) return { errors: fieldErrors(parsed.error) }
 
-  const content_hash = createHash('sha256').update(parsed.data.content).digest('hex')
+  const content_hash = hash('sha256', parsed.data.content)
   if (parsed.data.content_hash !== undefined && parsed.data.content_hash !== content_hash)
     return { errors: [{ pointer: '/content_hash', detail: 'is not the SHA-256 of content' }] }
   return { workflow: { ...parsed.data, content_hash } }

@@ -2,12 +2,30 @@ import type { FastifyReply } from 'fastify'
 import type { WorkflowRow } from '../db/catalog.ts'
 import { documentOf, workflowHref } from '../domain/document.ts'
 import type { MakeProblem } from '../domain/problem.ts'
-import type { Registered } from '../domain/request.ts'
+import type { CatalogEntry, Registered, ValidRequest } from '../domain/request.ts'
 import { about, replyProblem } from './problems.ts'
 
 export interface OutcomeAnswerParts {
   workflowById: (workflowId: string) => Promise<WorkflowRow | undefined>
   makeProblem: MakeProblem
+}
+
+/** The row that a request made, equal to what is stored. */
+export function rowMadeBy(
+  { workflow, requestId, fingerprint }: ValidRequest,
+  { workflowId, createdAt }: CatalogEntry,
+): WorkflowRow {
+  const { owner = null, maintainer = null, container_image = null, container_digest = null } = workflow
+  return {
+    workflow_id: workflowId,
+    ...workflow,
+    ...{ owner, maintainer, container_image, container_digest },
+    status_reason: null,
+    created_at: createdAt,
+    updated_at: createdAt,
+    created_by_request: requestId,
+    request_fingerprint: fingerprint,
+  }
 }
 
 /** Answers with how a request ended: 201 and the workflow that it made, or the problem. */

@@ -13,7 +13,7 @@ export function refuseByHead(app: FastifyInstance, makeProblem: MakeProblem): vo
 
   app.addHook('onRequest', async ({ raw, is404, params }) => {
     if (raw.httpVersionMajor !== 1) throw refuse('Only HTTP/1.0 and HTTP/1.1 are spoken here')
-    const twice = ONCE.find((name) => (raw.headersDistinct[name]?.length ?? 0) > 1)
+    const twice = ONCE.find((name) => timesIn(raw.rawHeaders, name) > 1)
     if (twice) throw refuse(`The header ${twice} is there more than once`)
     const { host } = raw.headers
     if (host === undefined && raw.httpVersionMinor > 0) throw refuse('The header host is missing')
@@ -25,4 +25,14 @@ export function refuseByHead(app: FastifyInstance, makeProblem: MakeProblem): vo
     if (is404 || isSegmentMissing)
       throw new HttpProblem(makeProblem('not-found', 'There is nothing at this URL'))
   })
+}
+
+/** How often a header is there, in names and values as they came. */
+function timesIn(rawHeaders: readonly string[], name: string): number {
+  let times = 0
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const given = rawHeaders[at]!
+    if (given.length === name.length && given.toLowerCase() === name) times += 1
+  }
+  return times
 }

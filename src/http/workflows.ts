@@ -7,7 +7,7 @@ import { logOutcome } from '../outcome-log.ts'
 import { createWorkflow } from './contract/workflows.ts'
 import { bytesOf, readCreateRequest } from './create-request.ts'
 import { dryRun } from './dry-run-answer.ts'
-import { answerOutcome } from './outcome-answer.ts'
+import { answerOutcome, rowMadeBy } from './outcome-answer.ts'
 import { about } from './problems.ts'
 import { serve } from './serve.ts'
 
@@ -29,7 +29,12 @@ export function workflowRoutes({ register, foresee, workflowById, makeProblem }:
         register(create, bytesOf(request).length),
       )
       logOutcome(request.log, 'sync', registered)
-      return answerOutcome(reply, registered, { workflowById, makeProblem })
+      const { outcome, entry, replayed } = registered
+      const isNew = outcome === 'created' && !replayed // one of before may have another status by now
+      return answerOutcome(reply, registered, {
+        workflowById: isNew && entry ? async () => rowMadeBy(create, entry) : workflowById,
+        makeProblem,
+      })
     })
   }
 }

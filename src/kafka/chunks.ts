@@ -4,6 +4,8 @@ import { CHUNK_LIMITS } from '../domain/limits.ts'
 /** Consecutive records of one partition that are settled together. */
 export interface Chunk {
   records: KafkaMessage[]
+  /** Of the values. */
+  bytes: number
   lastOffset: string
   /** Where the log goes on when these are settled. */
   nextOffset: bigint
@@ -15,6 +17,7 @@ export function* chunksOf(batch: Batch): Generator<Chunk> {
   let bytes = 0
   const chunk = (end: string): Chunk => ({
     records,
+    bytes,
     lastOffset: records.at(-1)!.offset,
     nextOffset: BigInt(end) + 1n,
   })

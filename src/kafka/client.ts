@@ -5,6 +5,7 @@ import { mendBrokerPool } from './broker-pool.ts'
 import { registerCodecs } from './codecs.ts'
 import { mendConnections } from './connections.ts'
 import { mendListOffsets } from './list-offsets.ts'
+import { mendProduceRequest } from './produce-request.ts'
 import { mendRecordBatches } from './record-batches.ts'
 import { mendRequestQueue } from './request-queue.ts'
 import { readTlsFiles, secureSockets } from './secure-sockets.ts'
@@ -30,6 +31,7 @@ export function kafkaClient(
   mendRequestQueue()
   mendListOffsets()
   mendRecordBatches()
+  mendProduceRequest()
   registerCodecs()
   const kafkaLog = log.child({ library: 'kafkajs' })
   return new Kafka({

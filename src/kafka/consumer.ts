@@ -1,15 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Batch, EachBatchPayload, Kafka } from 'kafkajs'
+import type { Batch, EachBatchPayload, Kafka, OffsetsByTopicPartition } from 'kafkajs'
 import { Fault } from '../domain/fault.ts'
 import type { LogProgress } from '../domain/progress.ts'
 import type { Logger } from '../logger.ts'
 import { within } from '../within.ts'
 import { alignment, LogMismatch } from './alignment.ts'
-import { type Chunk, chunksOf } from './chunks.ts'
+import { chunksOf } from './chunks.ts'
+import { commitsBeside } from './commits.ts'
 import { kafkaRefusal } from './failure.ts'
 import type { LogOffsets } from './log-offsets.ts'
 import { causes, PublishFailure } from './publish.ts'
-import type { Step } from './settle.ts'
+import type { Settle, Step } from './settle.ts'
+import { settleTogether } from './together.ts'
 import { watch } from './watch.ts'
 
 export interface ConsumerParts {
@@ -18,11 +20,11 @@ export interface ConsumerParts {
   clusterId: string
   topic: string
   group: string
-  /** Settles a chunk; throws when it cannot be settled now, and is asked again then. */
-  settle: (chunk: Chunk, log: Omit<LogProgress, 'nextOffset'>, attempts: number) => Promise<void>
+  /** Settles chunks of several partitions; throws when that cannot be done now, and is asked again then. */
+  settle: Settle
   progress: {
     read(clusterId: string, topic: string): Promise<Map<number, bigint>>
-    move(progress: LogProgress): Promise<void>
+    move(progress: readonly LogProgress[]): Promise<void>
   }
   readOffsets: () => Promise<LogOffsets>
   /** How far the group has committed each partition. */
@@ -42,8 +44,10 @@ export interface RunningConsumer {
   close(): Promise<void>
 }
 
-/** How long the chunk in hand and the farewell to the group may take. */
-const CLOSE_MS = 6_000
+const LAST_COMMIT_MS = 1_000
+
+/** How long the chunk in hand and the farewell to the group may take after that. */
+const CLOSE_MS = 5_000
 
 const HEARTBEAT_MS = 2_000
 
@@ -51,7 +55,7 @@ const HEARTBEAT_MS = 2_000
 const JOIN_WAIT_MS = 30_000
 
 /**
- * Consumes the request topic, chunk by chunk and partition by partition: settle first, and only then the offset. Rejects
+ * Consumes the request topic, chunk by chunk, many partitions at a time: settle first, and only then the offset. Rejects
  * when Kafka refuses it from the start; later it waits until it is let in again.
  */
 export async function startConsumer(parts: ConsumerParts): Promise<RunningConsumer> {
@@ -76,6 +80,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     rebalanceTimeout: 60_000,
     heartbeatInterval: HEARTBEAT_MS,
     maxWaitTimeInMs: 100,
+    maxBytes: FETCH_BYTES,
     retry: {
       initialRetryTime: 100,
       maxRetryTime: 1_000,
@@ -88,9 +93,12 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
   const aligned = alignment({
     read: readProgress,
     readCommitted,
-    move: (position) => progress.move({ clusterId, topic, ...position }),
+    move: (position) => progress.move([{ clusterId, topic, ...position }]),
     seek: (partition, offset) => consumer.seek({ topic, partition, offset: offset.toString() }),
   })
+  const settleOne = settleTogether(settle)
+  const commits = commitsBeside()
+  let commitAll: (() => Promise<void>) | undefined
   let assigned: readonly number[] | undefined
   let rebalancing = false
   let inHand = 0
@@ -105,12 +113,15 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     refusal = undefined
     assigned = payload.memberAssignment[topic] ?? []
     rebalancing = false
+    commits.forget() // what was not committed comes again, here or elsewhere
+    commitAll = undefined
     aligned.restart()
     // The timer of a wait goes on: the partition is to be resumed should it come back.
     for (const partition of waits.keys()) if (!assigned.includes(partition)) waits.delete(partition)
   })
   consumer.on(REBALANCING, () => {
     rebalancing = true
+    void commits.now() // while this member may; some ways into a new assignment are not told of before
   })
   consumer.on(CRASH, ({ payload: { error, restart } }) => {
     const isFirst = assigned === undefined // a group that nobody was in yet is often not there at once
@@ -127,6 +138,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
   consumer.on(END_BATCH_PROCESS, async ({ payload: { partition, batchSize, firstOffset, lastOffset } }) => {
     watching.active(partition)
     if (batchSize > 0) return
+    if (commitAll) commits.soon(commitAll)
     const first = firstOffset ?? lastOffset
     await aligned
       .passedOver(partition, BigInt(first), BigInt(lastOffset) + 1n)
@@ -145,6 +157,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
 
   const run = () =>
     consumer.run({
+      autoCommit: false,
       eachBatchAutoResolve: false,
       partitionsConsumedConcurrently: PARTITIONS_AT_ONCE,
       eachBatch: settleBatch,
@@ -171,17 +184,22 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     isRunning,
     isStale,
     pause,
+    commitOffsetsIfNecessary,
   }: EachBatchPayload) {
+    const commit = () => commitOffsetsIfNecessary(RESOLVED)
+    commitAll = commit
     const { partition } = batch
     for (const chunk of chunksOf(batch)) {
       if (!isRunning() || isStale()) return
+      commits.rethrow()
       inHand += 1
       const beating = setInterval(() => void heartbeat().catch(() => {}), HEARTBEAT_MS) // the one below tells
       try {
         const position = await aligned.align(partition, fetchedOffset(batch), BigInt(batch.highWatermark))
         if (!position) return
         const attempts = (waits.get(partition)?.attempts ?? 0) + 1
-        await settle(chunk, { clusterId, topic, partition, from: position.stored }, attempts)
+        const from = { clusterId, topic, partition, from: position.stored }
+        await settleOne({ chunk, from, attempts })
       } catch (error) {
         aligned.forget(partition)
         wait(partition, error, pause())
@@ -194,6 +212,8 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
       aligned.settled(partition, chunk.nextOffset)
       resolveOffset(chunk.lastOffset)
       onStep('resolved')
+      commits.soon(commit)
+      if (closing || !isRunning()) await commits.now()
       await heartbeat()
     }
   }
@@ -216,8 +236,10 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     watching.stop()
     closing = true
     for (const { timer } of waits.values()) clearTimeout(timer)
+    await within(LAST_COMMIT_MS, commits.now()).catch(() => {})
     // Without Kafka there is nothing to take leave of, and the client would go on trying.
     await within(CLOSE_MS, consumer.disconnect()).catch(() => {})
+    commits.forget()
   }
 
   return {
@@ -238,8 +260,14 @@ const PASSING: ReadonlySet<string> = new Set([
   'KafkaJSTimeout',
 ])
 
-/** While one partition waits for PostgreSQL or Kafka, others are read or written. */
-const PARTITIONS_AT_ONCE = 3
+/** What a fetch brings of all partitions: enough that none of the statements under way is small. */
+const FETCH_BYTES = 4 * 1024 * 1024
+
+/** What comes of them in one fetch is settled together; of more, the others follow. */
+const PARTITIONS_AT_ONCE = 100
+
+/** For kafkajs: whatever is resolved and not committed yet. */
+const RESOLVED = {} as OffsetsByTopicPartition
 
 const RESTART_MS = 200
 const REFUSED_RESTART_MS = 2_000

@@ -2,6 +2,7 @@ import { CompressionTypes, type Kafka, type Message, Partitioners } from 'kafkaj
 import type { Position } from '../domain/accepted-at.ts'
 import { gather } from '../gather.ts'
 import { within } from '../within.ts'
+import { partitionOf } from './murmur2.ts'
 
 export interface Addressed {
   topic: string
@@ -42,7 +43,7 @@ export async function openPublisher(
   kafka: Kafka,
   options: { timeoutMs: number; retries?: number },
 ): Promise<Publisher> {
-  const partitionOf = new WeakMap<Message, number>()
+  const chosen = new WeakMap<Message, number>()
   const producer = kafka.producer({
     allowAutoTopicCreation: false,
     ...(options.retries !== undefined && { retry: { retries: options.retries } }),
@@ -50,11 +51,14 @@ export async function openPublisher(
     createPartitioner: () => {
       const choose = Partitioners.DefaultPartitioner()
       return (args) => {
-        const partition = partitionOf.get(args.message) ?? choose(args)
+        const { topic, message, partitionMetadata } = args
+        const { length } = partitionMetadata
+        const keyed = () => (message.key ? partitionOf(message.key, length) : choose(args))
+        const partition = chosen.get(message) ?? message.partition ?? keyed()
         // Nor does it tell of a record for a partition that is not there: it leaves that out, and says nothing.
-        if (!args.partitionMetadata.some(({ partitionId }) => partitionId === partition))
-          throw new NoSuchPartition(`${args.topic} has no partition ${partition}`)
-        partitionOf.set(args.message, partition)
+        if (partition < 0 || partition >= length)
+          throw new NoSuchPartition(`${topic} has no partition ${partition}`)
+        chosen.set(message, partition)
         return partition
       }
     },
@@ -80,7 +84,7 @@ export async function openPublisher(
       answers.map((answer) => [`${answer.topicName}/${answer.partition}`, BigInt(answer.baseOffset!)]),
     )
     return records.map(({ topic, message }) => {
-      const partition = partitionOf.get(message)!
+      const partition = chosen.get(message)!
       const offset = next.get(`${topic}/${partition}`)!
       next.set(`${topic}/${partition}`, offset + 1n)
       return { partition, offset }
@@ -183,10 +187,17 @@ function* bySize(records: readonly Addressed[]): Generator<Addressed[]> {
   if (some.length > 0) yield some
 }
 
-function sizeOf({ message: { key, value, headers = {} } }: Addressed): number {
-  const texts = [key, value, ...Object.entries(headers).flat(2)]
-  return texts.reduce<number>((sum, text) => sum + (text ? Buffer.byteLength(text) : 0), 64)
+/** About what a record takes on its way. */
+function sizeOf({ message: { key, value, headers } }: Addressed): number {
+  let bytes = 64 + lengthOf(key) + lengthOf(value)
+  for (const name in headers) {
+    const values = headers[name]
+    for (const one of Array.isArray(values) ? values : [values]) bytes += lengthOf(name) + lengthOf(one)
+  }
+  return bytes
 }
+
+const lengthOf = (text: string | Buffer | null | undefined) => (text ? Buffer.byteLength(text) : 0)
 
 /** Whether the broker refused records for their size. */
 function isTooLarge(error: unknown): boolean {

@@ -17,7 +17,7 @@ export type Step = 'fetched' | 'stored' | 'parked' | 'announced' | 'resolved'
 
 export interface SettleParts {
   register: Register
-  moveProgress: (progress: LogProgress) => Promise<void>
+  moveProgress: (progress: readonly LogProgress[]) => Promise<void>
   /** Where dead letters go. */
   deadLetterTopic: string
   publisher: Pick<Publisher, 'sendAll'>
@@ -27,7 +27,20 @@ export interface SettleParts {
   onStep: (step: Step) => void
 }
 
-/** Settles one chunk: decode, register, then park and reply. When it returns, the chunk's offset is safe to commit. */
+/** A chunk, and where it stands in its log. */
+export interface PlacedChunk {
+  chunk: Chunk
+  from: Omit<LogProgress, 'nextOffset'>
+  /** How often it is tried with this. */
+  attempts: number
+}
+
+/**
+ * Settles chunks of several partitions together: decode, register, then park and reply. When it returns, their offsets
+ * are safe to commit; when it throws, none is.
+ */
+export type Settle = (placed: readonly PlacedChunk[]) => Promise<void>
+
 export function settleWith({
   register,
   moveProgress,
@@ -37,40 +50,47 @@ export function settleWith({
   makeProblem,
   log,
   onStep,
-}: SettleParts) {
-  /** Of each partition, the records of a chunk that is not settled yet, though its dead letters are parked. */
+}: SettleParts): Settle {
+  /** Of each partition, the records that are parked, though their chunk is not settled yet. */
   const parkedBefore = new Map<number, Set<string>>()
 
-  return async function settle(
-    { records, nextOffset }: Chunk,
-    from: Omit<LogProgress, 'nextOffset'>,
-    attempts: number,
-  ): Promise<void> {
+  return async function settle(placed) {
     onStep('fetched')
-    const decoded = records.map((record) => ({ record, ...decodeRecord(record, from) }))
+    const decoded = placed.flatMap(({ chunk, from, attempts }) =>
+      chunk.records.map((record) => ({ record, from, attempts, ...decodeRecord(record, from) })),
+    )
+    const progress = placed.map(({ chunk: { nextOffset }, from }) => ({ ...from, nextOffset }))
     const requests = decoded.flatMap(({ request }) => request ?? [])
-    const registered = await register(requests, { ...from, nextOffset })
-    if (requests.length === 0) await moveProgress({ ...from, nextOffset })
+    const registered = await register(requests, progress)
+    if (requests.length === 0) await moveProgress(progress)
     onStep('stored')
 
     const outcomes = registered.values()
-    const letters: Addressed[] = []
+    const letters: { letter: Addressed; record: KafkaMessage; partition: number }[] = []
     const due: Reply[] = []
-    for (const { record, request, unreadable, replyTo } of decoded) {
+    for (const { record, from, attempts, request, unreadable, replyTo } of decoded) {
       const outcome = request ? outcomes.next().value : undefined
       const cause = unreadable ?? causeOf(outcome)
-      if (cause && !parkedBefore.get(from.partition)?.has(placeOf(record)))
-        letters.push(park(record, from, cause, attempts, outcome?.requestId))
+      const { partition } = from
+      if (cause && !parkedBefore.get(partition)?.has(placeOf(record)))
+        letters.push({ letter: park(record, from, cause, attempts, outcome?.requestId), record, partition })
       if (!outcome || !replyTo) continue
       logOutcome(log, 'async', outcome)
       due.push(replyFor({ settled: outcome, replyTo, makeProblem }))
     }
-    const left = await publisher.sendAll(letters, { compress: true })
-    if (left.length > 0) throw new PublishFailure(`The topic ${deadLetterTopic} takes no dead letter at all`)
+    const left = new Set(
+      await publisher.sendAll(
+        letters.map(({ letter }) => letter),
+        { compress: true },
+      ),
+    )
+    for (const { letter, record, partition } of letters)
+      if (!left.has(letter))
+        parkedBefore.set(partition, (parkedBefore.get(partition) ?? new Set()).add(placeOf(record)))
+    if (left.size > 0) throw new PublishFailure(`The topic ${deadLetterTopic} takes no dead letter at all`)
     onStep('parked')
-    parkedBefore.set(from.partition, new Set(records.map(placeOf)))
     await replies.send(due)
-    parkedBefore.delete(from.partition)
+    for (const { from } of placed) parkedBefore.delete(from.partition)
     onStep('announced')
   }
 

@@ -1,6 +1,8 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { sql } from 'drizzle-orm'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type OpenDb, openDb } from '../../src/db/open.ts'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { executeNamed, type OpenDb, openDb } from '../../src/db/open.ts'
 import { createLogger } from '../../src/logger.ts'
 import { openRegistry, type Registry } from '../support/registry.ts'
 
@@ -32,3 +34,54 @@ test('a session that PostgreSQL ended is replaced by another one', async () => {
   await expect(opened.db.execute(sql`select pg_terminate_backend(pg_backend_pid())`)).rejects.toThrow()
   expect(await session()).not.toBe(before)
 })
+
+/** How a session keeps the plan of a statement that is run by name, when it is reached at this URL. */
+async function plansKept(url: string): Promise<unknown[]> {
+  const { db, close } = openDb({ url, name: 'test', maxConnections: 1 }, createLogger('silent'))
+  onTestFinished(close)
+  for (const text of ['one', 'two'])
+    expect((await executeNamed(db, 'say', sql`select ${text}::text as text`)).rows).toEqual([{ text }])
+  return (await db.execute(sql`select name from pg_prepared_statements`)).rows
+}
+
+test('the plan of a statement with a name is kept by the session', async () => {
+  expect(await plansKept(registry.world.infrastructure.databaseUrl)).toEqual([{ name: 'say' }])
+})
+
+test('behind a pooler, which may give each statement another session, no plan is kept', async () => {
+  const pooler = await startPooler(registry.world.infrastructure.databaseUrl)
+  expect(await plansKept(pooler.url)).toEqual([])
+  expect(pooler.greeted()).toBe(1)
+})
+
+/** Greets, as a pooler does, as another process than the one that runs the statements. */
+async function startPooler(databaseUrl: string): Promise<{ url: string; greeted(): number }> {
+  const target = new URL(databaseUrl)
+  const { hostname, port } = target
+  let greeted = 0
+  const listener = createServer((client) => {
+    const server = connect(Number(port), hostname)
+    client.pipe(server)
+    server.on('data', (data) => {
+      const key = data.indexOf(KEY_OF_BACKEND)
+      if (key >= 0) {
+        greeted += 1
+        data.writeInt32BE(data.readInt32BE(key + KEY_OF_BACKEND.length) + 1, key + KEY_OF_BACKEND.length)
+      }
+      client.write(data)
+    })
+    for (const [one, other] of [
+      [client, server],
+      [server, client],
+    ] as const)
+      one.on('error', () => {}).on('close', () => other.destroy())
+  })
+  listener.listen(0, '127.0.0.1')
+  await once(listener, 'listening')
+  onTestFinished(() => void listener.close())
+  target.port = String((listener.address() as AddressInfo).port)
+  return { url: target.href, greeted: () => greeted }
+}
+
+/** How the message begins that tells the process id of a session: its type and length. */
+const KEY_OF_BACKEND = Buffer.from([0x4b, 0, 0, 0, 12])

@@ -110,7 +110,7 @@ test('a purge does not wait for requests that are being registered', async () =>
   await registerAged(5)
   const request = aRequest()
   await registry.db.transaction(async (tx) => {
-    await registrations(tx as unknown as Db).storeMany([request], null)
+    await registrations(tx as unknown as Db).storeMany([request], [])
     expect(await purgeOf(registry.db).purge(HOUR_DAYS, 10)).toBe(5)
     expect(await kept()).toEqual([])
   })

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import {
   eventRequestId,
   ID_NAMESPACE,
@@ -102,12 +102,29 @@ test('every part of a position counts', () => {
   expect(new Set([positionalRequestId(position), ...others])).toHaveLength(6)
 })
 
-test('ids of our own making are UUIDs that sort by time', () => {
-  const ids = Array.from({ length: 1_000 }, newId)
-  expect(ids.every(isUuid)).toBe(true)
-  expect(ids.every((id) => id[14] === '7')).toBe(true)
-  expect(ids).toEqual(ids.toSorted())
-  expect(new Set(ids)).toHaveLength(1_000)
+describe('ids of our own making', () => {
+  const timeOf = (id: string) => Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
+
+  test('are UUIDs of version 7 that sort by time, more of them than a millisecond has', () => {
+    const now = Date.now()
+    vi.useFakeTimers({ now, toFake: ['Date'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const ids = Array.from({ length: 10_000 }, newId)
+    expect(ids.every(isUuid)).toBe(true)
+    expect(ids.every((id) => id[14] === '7' && '89ab'.includes(id[19]!))).toBe(true)
+    expect(ids).toEqual(ids.toSorted())
+    expect(new Set(ids)).toHaveLength(10_000)
+    expect(timeOf(ids[0]!)).toBe(now)
+    expect(timeOf(ids.at(-1)!)).toBe(now + 2)
+  })
+
+  test('sort on while the clock goes back', () => {
+    const before = newId()
+    vi.useFakeTimers({ now: Date.now() - 60_000, toFake: ['Date'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const ids = [before, ...Array.from({ length: 10 }, newId)]
+    expect(ids).toEqual(ids.toSorted())
+  })
 })
 
 test.each(['', 'x', A_UUID.slice(1), `${A_UUID}0`, `{${A_UUID}}`, ` ${A_UUID}`, A_UUID.replaceAll('-', '')])(

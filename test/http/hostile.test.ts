@@ -37,6 +37,11 @@ describe('the head of a request', () => {
   test.each([
     ['no host', 'GET /health/live HTTP/1.1\r\nconnection: close\r\n\r\n', 'host is missing'],
     ['two hosts', live('host: other\r\n'), 'host is there more than once'],
+    [
+      'two content types',
+      live('content-type: text/plain\r\nContent-Type: application/json\r\n'),
+      'content-type is there more than once',
+    ],
     ['a host that is none', live().replace('host: test', 'host: a b/c'), 'host cannot be read'],
     [
       'two content types',
