@@ -9,11 +9,7 @@ const from = (path, to, comment) => ({
 module.exports = {
   forbidden: [
     from('^src/domain', { path: '^src/(?!domain)' }, 'The domain imports nothing of ours but itself'),
-    from(
-      '^src/domain',
-      { path: 'node_modules', pathNot: 'node_modules/zod' },
-      'The domain needs zod only',
-    ),
+    from('^src/domain', { path: 'node_modules', pathNot: 'node_modules/zod' }, 'The domain needs zod only'),
     from('^src/db', { path: '^src/(http|kafka|embedded|bin)' }, 'The database side sees no other side'),
     from('^src/kafka', { path: '^src/(http|db|embedded|bin)' }, 'The Kafka side sees no other side'),
     from('^src/embedded', { path: '^src/(?!embedded)' }, 'The embedded servers know nothing of the service'),
