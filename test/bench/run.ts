@@ -1,9 +1,6 @@
 /* Measures the service beside its limits, on this machine and in one run. `--help` says how. */
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { withBuild } from './built.ts'
 import type { Figure } from './figure.ts'
 import { accept } from './figures/accept.ts'
 import { acceptSingle } from './figures/accept-single.ts'
@@ -40,8 +37,6 @@ const FIGURES: readonly Figure[] = [
   start,
 ]
 
-const BUILD = path.join(import.meta.dirname, '../../esbuild.config.ts')
-
 const HELP = `Usage: npm run bench [-- [--json] [--save] [--quick] [name …]]
 
 Measures the production build beside its limits, each in turn on a PostgreSQL and a Kafka of its own, and prints a line
@@ -59,17 +54,15 @@ const { values: options, positionals: names } = readArguments()
 const say = (line: string) => void process.stderr.write(`${line}\n`)
 const print = options.json ? say : (line: string) => void process.stdout.write(`${line}\n`)
 
-const folder = mkdtempSync(path.join(tmpdir(), 'workflow-registrar-build-'))
 const results: Result[] = []
-try {
-  execFileSync(process.execPath, [BUILD, folder], { stdio: ['ignore', 'ignore', 'inherit'] })
+await withBuild(async (build) => {
   const taken = machine()
   const date = new Date().toISOString().slice(0, 10)
   for (const [what, value] of Object.entries(taken)) print(`# ${what}: ${value}`)
   for (const figure of FIGURES.filter(({ name }) => names.length === 0 || names.includes(name))) {
     const began = performance.now()
     const lab = await openLab({
-      build: folder,
+      build,
       quick: options.quick,
       say: (line) => say(`${figure.name}: ${line}`),
     })
@@ -89,9 +82,7 @@ try {
       )
   }
   if (options.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`)
-} finally {
-  rmSync(folder, { recursive: true, force: true })
-}
+})
 process.exitCode = !options.quick && results.some(({ verdict }) => verdict === 'OUT OF BAND') ? 1 : 0
 
 function readArguments() {

@@ -1,10 +1,10 @@
 /* How far does it go: with more workers, with a larger catalog, in a larger installation? `--help` says how. */
-import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { availableParallelism, tmpdir } from 'node:os'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { openDb } from '../../src/db/open.ts'
+import { withBuild } from './built.ts'
 import { type Lab, openLab } from './lab.ts'
 import { machine } from './report.ts'
 import { measureAccepting } from './scale/accepting.ts'
@@ -20,7 +20,6 @@ import { writeSection } from './section.ts'
 const ROWS = [10_000, 100_000, 1_000_000]
 const ROWS_QUICK = [4_000, 8_000, 20_000]
 
-const BUILD = path.join(import.meta.dirname, '../../esbuild.config.ts')
 const PAGE = path.join(import.meta.dirname, 'README.md')
 const RESULTS = path.join(import.meta.dirname, 'results')
 const RESULT = path.join(RESULTS, 'scale.json')
@@ -53,19 +52,15 @@ else {
   }
 }
 
-async function measure(): Promise<{ result: ScaleResult; plans: Plans }> {
-  const folder = mkdtempSync(path.join(tmpdir(), 'workflow-registrar-build-'))
-  try {
-    execFileSync(process.execPath, [BUILD, folder], { stdio: ['ignore', 'ignore', 'inherit'] })
-    const lab = await openLab({ build: folder, quick: options.quick, say })
+function measure(): Promise<{ result: ScaleResult; plans: Plans }> {
+  return withBuild(async (build) => {
+    const lab = await openLab({ build, quick: options.quick, say })
     try {
       return await measureIn(lab)
     } finally {
       await lab.close()
     }
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
+  })
 }
 
 async function measureIn(lab: Lab): Promise<{ result: ScaleResult; plans: Plans }> {

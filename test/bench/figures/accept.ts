@@ -1,4 +1,5 @@
-import { atLeast, type Figure, ratio, type Side } from '../figure.ts'
+import { alternate, type Sides } from '../alternate.ts'
+import { atLeast, type Figure } from '../figure.ts'
 import { aBody } from '../generate.ts'
 import type { Lab } from '../lab.ts'
 import { closedLoop } from '../loads/closed-loop.ts'
@@ -8,15 +9,13 @@ export const accept: Figure = {
   about:
     '202 a second at 64 callers, no worker ÷ bare Fastify that parses JSON, on the same batching producer',
   async measure(lab) {
-    const ours: number[] = []
-    const limit: number[] = []
-    for (let round = 1; round <= lab.rounds(5); round += 1) {
-      ours.push(await accepted(lab, (ground) => lab.start('ingress', ground)))
-      limit.push(await accepted(lab, (ground) => lab.startLimit('bare-accept', ground)))
-      lab.say(`round ${round}: ${Math.round(ours.at(-1)!)} of ${Math.round(limit.at(-1)!)} a second`)
+    const sides: Sides = {
+      unit: '202/s',
+      rounds: 5,
+      ours: () => accepted(lab, (ground) => lab.start('ingress', ground)),
+      limit: () => accepted(lab, (ground) => lab.startLimit('bare-accept', ground)),
     }
-    const perSecond = (values: number[]): Side => ({ unit: '202/s', values })
-    return [ratio('accept', atLeast(0.65, 0.85), perSecond(ours), perSecond(limit))]
+    return [await alternate(lab, 'accept', atLeast(0.65, 0.85), sides)]
   },
 }
 

@@ -1,5 +1,6 @@
 import pg from 'pg'
-import { atLeast, type Figure, ratio, type Side } from '../figure.ts'
+import { alternate, type Sides } from '../alternate.ts'
+import { atLeast, type Figure } from '../figure.ts'
 import type { Ground, Lab } from '../lab.ts'
 import { INSERT_WORKFLOW, workflowValues } from '../plain-insert.ts'
 import { drainRate, preload } from '../queue.ts'
@@ -9,15 +10,13 @@ export const drainPlain: Figure = {
   about: 'the same ÷ a plain kafkajs consumer: eachMessage, JSON.parse, one INSERT each, pool of 1',
   async measure(lab) {
     const rows = lab.size(20_000)
-    const ours: number[] = []
-    const limit: number[] = []
-    for (let round = 1; round <= lab.rounds(5); round += 1) {
-      ours.push(await withWorker(lab, rows))
-      limit.push(await withPlainConsumer(lab, rows))
-      lab.say(`round ${round}: ${Math.round(ours.at(-1)!)} beside ${Math.round(limit.at(-1)!)} rows/s`)
+    const sides: Sides = {
+      unit: 'rows/s',
+      rounds: 5,
+      ours: () => withWorker(lab, rows),
+      limit: () => withPlainConsumer(lab, rows),
     }
-    const perSecond = (values: number[]): Side => ({ unit: 'rows/s', values })
-    return [ratio('drain-plain', atLeast(6, 10), perSecond(ours), perSecond(limit))]
+    return [await alternate(lab, 'drain-plain', atLeast(6, 10), sides)]
   },
 }
 

@@ -6,7 +6,8 @@ import { readBody } from '../../../src/domain/body.ts'
 import { CHUNK_LIMITS } from '../../../src/domain/limits.ts'
 import type { ValidRequest } from '../../../src/domain/request.ts'
 import { registerWith } from '../../../src/register.ts'
-import { atLeast, type Figure, ratio, type Side } from '../figure.ts'
+import { alternate, type Sides } from '../alternate.ts'
+import { atLeast, type Figure } from '../figure.ts'
 import { aBody, sha256 } from '../generate.ts'
 import type { Lab } from '../lab.ts'
 import { drainRate, preload } from '../queue.ts'
@@ -16,15 +17,13 @@ export const drain: Figure = {
   about: 'a worker and what waits in Kafka ÷ its own statements fed from memory, on one connection',
   async measure(lab) {
     const rows = lab.size(200_000)
-    const ours: number[] = []
-    const limit: number[] = []
-    for (let round = 1; round <= lab.rounds(3); round += 1) {
-      ours.push(await fromKafka(lab, rows))
-      limit.push(await fromMemory(lab, rows))
-      lab.say(`round ${round}: ${Math.round(ours.at(-1)!)} of ${Math.round(limit.at(-1)!)} rows/s`)
+    const sides: Sides = {
+      unit: 'rows/s',
+      rounds: 3,
+      ours: () => fromKafka(lab, rows),
+      limit: () => fromMemory(lab, rows),
     }
-    const perSecond = (values: number[]): Side => ({ unit: 'rows/s', values })
-    return [ratio('drain', atLeast(0.5, 0.7), perSecond(ours), perSecond(limit))]
+    return [await alternate(lab, 'drain', atLeast(0.5, 0.7), sides)]
   },
 }
 
