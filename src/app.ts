@@ -6,7 +6,7 @@ import { catalog, catalogChanges } from './db/catalog.ts'
 import { dbRefusal } from './db/failure.ts'
 import { throwingFaults } from './db/faults.ts'
 import { isMigrated, migrate } from './db/migrate.ts'
-import { type Db, openDb } from './db/open.ts'
+import { type Db, type DbOptions, openDb } from './db/open.ts'
 import { outlooks } from './db/outlook.ts'
 import { progressOf } from './db/progress.ts'
 import { purgeOf } from './db/purge.ts'
@@ -78,8 +78,8 @@ export async function start(options: StartOptions): Promise<RunningApp> {
   const opened = closeStack()
   const makeProblem = problemsAt(config.problemBaseUrl)
   const { topics } = config
-  const pool = (name: string, maxConnections: number) => {
-    const open = openDb({ url: infrastructure.databaseUrl, name, maxConnections }, log)
+  const pool = (name: string, maxConnections: number, options?: PoolOptions) => {
+    const open = openDb({ url: infrastructure.databaseUrl, name, maxConnections, ...options }, log)
     opened.add(() => open.close())
     return open.db
   }
@@ -164,8 +164,10 @@ interface Shared {
   makeProblem: MakeProblem
   log: Logger
   /** A pool of connections of its own for each use. */
-  pool: (name: string, maxConnections: number) => Db
+  pool: (name: string, maxConnections: number, options?: PoolOptions) => Db
 }
+
+type PoolOptions = Pick<DbOptions, 'keepsPlans'>
 
 type Reads = ReturnType<typeof readsOf>
 
@@ -183,7 +185,7 @@ function readsOf(db: Db) {
 function ingressRoutes(shared: Shared, reads: Reads, publisher: Publisher): FastifyPluginAsync[] {
   const { config, clusterId, admin, makeProblem, pool } = shared
   const topic = config.topics.requests
-  const writes = pool('writes', 4)
+  const writes = pool('writes', 4, { keepsPlans: true })
   const lists = readsOf(pool('lists', 2)) // what may take long holds up nothing else
   const register = registerWith({ ...registrations(writes), failureOf: dbFailure })
   const registerTogether = gather<{ request: ValidRequest; bytes: number }, Registered>({
@@ -277,7 +279,7 @@ async function startWorker(
   if (complaint) throw new StartError(`Cannot start: ${complaint}`)
   if (!(await refuseOtherMembers(admin, group, topic)))
     log.warn({ group }, 'the brokers do not tell what the members of the consumer group subscribe to')
-  const db = pool('worker', 4)
+  const db = pool('worker', 4, { keepsPlans: true })
   const progress = throwingFaults(progressOf(db))
   const replies = openReplies({
     publisher: await publish(),
@@ -304,7 +306,7 @@ async function startWorker(
     }),
   )
   opened.add(() => consumer.close())
-  opened.add(startRetention({ ...purgeOf(db), days, log }))
+  opened.add(startRetention({ ...purgeOf(pool('purge', 1)), days, log }))
   return consumer
 }
 

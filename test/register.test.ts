@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto'
+import { drizzle } from 'drizzle-orm/node-postgres'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Db } from '../src/db/open.ts'
 import { progressOf } from '../src/db/progress.ts'
+import { registrations } from '../src/db/registrations.ts'
 import { dbFailure } from '../src/db/sqlstate.ts'
 import { readBody } from '../src/domain/body.ts'
 import { Fault } from '../src/domain/fault.ts'
@@ -10,6 +13,7 @@ import { ID_REUSED, KEY_REUSED, type Registered, type RegistrationRequest } from
 import { registerWith } from '../src/register.ts'
 import { openRegistry, type Registry } from './support/registry.ts'
 import { runs } from './support/seeded.ts'
+import { until } from './support/until.ts'
 import { aWorkflow } from './support/workflows.ts'
 
 const registries: Registry[] = []
@@ -159,6 +163,71 @@ test('rivals for the same names in other orders never lock each other out', asyn
     expect(outcomes.get('conflict')).toHaveLength(1_200)
   }
   expect(refusals).toEqual([])
+})
+
+test('what is told of an outcome as it is stored is what is read of it afterwards', async () => {
+  const registry = await aRegistry()
+  const told = new Set<string>()
+  await fc.assert(
+    fc.asyncProperty(scripts, async (batches) => {
+      await registry.empty()
+      for (const batch of batches) {
+        const stored = await registry.store.storeMany(batch, [])
+        const read = await registry.store.read([...stored.keys()])
+        for (const [id, settled] of stored) {
+          const { outcome } = read.get(id)!
+          if (settled) told.add(outcome)
+          expect(settled).toEqual(outcome === 'rejected' ? undefined : read.get(id))
+        }
+      }
+    }),
+    runs(12),
+  )
+  expect([...told].sort()).toEqual(['conflict', 'created'])
+})
+
+test('a conflict with a workflow that a rival made in the meantime is read, and told as any other', async () => {
+  const registry = await aRegistry()
+  const [mine, beside] = [
+    requestOf(randomUUID(), bodyOf(aWorkflow())),
+    requestOf(randomUUID(), bodyOf(aWorkflow())),
+  ]
+  const theirs = { ...mine, requestId: randomUUID() }
+  const rival = await registry.db.$client.connect()
+  await rival.query('begin')
+  const [made] = (await registrations(drizzle(rival) as unknown as Db).storeMany([theirs], [])).values()
+  const ended = registry.register([mine, beside])
+  await until('a wait for the rival', async () => (await registry.sql(WAITING))[0]!.count === 1)
+  await rival.query('commit')
+  rival.release()
+  expect(await ended).toMatchObject([
+    { outcome: 'conflict', entry: made!.entry, identical: true, replayed: false },
+    { outcome: 'created' },
+  ])
+})
+
+const WAITING =
+  "select count(*)::int from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+
+test('what a request meets is looked up by index, however much is stored that no plan knows of', async () => {
+  const registry = await aRegistry()
+  await registry.sql('alter table registration_request set (autovacuum_enabled = off)')
+  await registry.sql('alter table workflow set (autovacuum_enabled = off)')
+  const keyed = () => requestOf(randomUUID(), bodyOf(aWorkflow()), randomUUID())
+  for (const size of [2, 2, 2, 2, 500, 500, 500, 500])
+    await registry.register(Array.from({ length: size }, keyed))
+  const read = async () => {
+    await registry.db.execute('select pg_stat_force_next_flush()') // of the session that stored them
+    const [row] = await registry.sql(
+      'select sum(seq_tup_read)::int as rows, sum(idx_scan)::int as looks from pg_stat_user_tables',
+    )
+    return row as { rows: number; looks: number }
+  }
+  const { rows } = await until('the counts of all', async () => {
+    const counts = await read()
+    return counts.looks > 6_000 && counts
+  })
+  expect(rows).toBeLessThan(100)
 })
 
 test('after a purge, what was created or in conflict ends the same again and adds no workflow', async () => {

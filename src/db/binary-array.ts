@@ -45,22 +45,29 @@ const TYPES = { text, jsonb, bytea, uuid }
 export type ArrayType = keyof typeof TYPES
 
 const HEADER_BYTES = 20
+const NULL_SIZE = -1
 
 /** An array of one dimension, as a parameter to be cast to `<type>[]`. */
 export function binaryArray(type: ArrayType, elements: readonly (string | null)[]): Buffer {
   const { oid, sizeOf, write } = TYPES[type]
-  const sizes = elements.map((element) => (element === null ? -1 : sizeOf(element)))
-  const array = Buffer.allocUnsafe(sizes.reduce((sum, size) => sum + 4 + Math.max(size, 0), HEADER_BYTES))
+  let bytes = HEADER_BYTES
+  const sizes = elements.map((element) => {
+    const size = element === null ? NULL_SIZE : sizeOf(element)
+    bytes += 4 + Math.max(size, 0)
+    return size
+  })
+  const array = Buffer.allocUnsafe(bytes)
   array.writeInt32BE(1, 0) // dimensions
   array.writeInt32BE(1, 4) // there may be nulls
   array.writeInt32BE(oid, 8)
   array.writeInt32BE(elements.length, 12)
   array.writeInt32BE(1, 16) // the index of the first
   let place = HEADER_BYTES
-  for (const [index, element] of elements.entries()) {
+  for (let index = 0; index < elements.length; index += 1) {
+    const element = elements[index]!
     const size = sizes[index]!
     place = array.writeInt32BE(size, place)
-    if (element === null) continue
+    if (size === NULL_SIZE) continue
     write(element, array, place)
     place += size
   }

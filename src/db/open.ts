@@ -1,6 +1,4 @@
-import type { SQL } from 'drizzle-orm'
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
-import { PgDialect } from 'drizzle-orm/pg-core'
 import pg from 'pg'
 import type { Logger } from '../logger.ts'
 import { connectionOf } from './connection.ts'
@@ -18,10 +16,12 @@ export interface DbOptions {
   /** What `pg_stat_activity` shows. */
   name: string
   maxConnections: number
+  /** Whether a plan is made for any values and then kept with the name of its statement; default: as PostgreSQL decides. */
+  keepsPlans?: boolean
 }
 
 /** A pool of connections. It makes none before it is asked for the first, so a database that is away fails no one here. */
-export function openDb({ url, name, maxConnections }: DbOptions, log: Logger): OpenDb {
+export function openDb({ url, name, maxConnections, keepsPlans = false }: DbOptions, log: Logger): OpenDb {
   const pool = new pg.Pool({
     application_name: `workflow-registrar ${name}`,
     ...connectionOf('DATABASE_URL', url),
@@ -29,7 +29,7 @@ export function openDb({ url, name, maxConnections }: DbOptions, log: Logger): O
     connectionTimeoutMillis: 3_000,
     query_timeout: 8_000, // beyond the server's own limits: only for a server that fell silent
     keepAlive: true,
-    verify: (client, done) => tellPooler(client).then(() => done(), done),
+    verify: (client, done) => prepare(client, keepsPlans).then(() => done(), done),
   })
   let closing = false
   pool.query = queryKeepingSessions(pool) as typeof pool.query
@@ -48,27 +48,13 @@ export function openDb({ url, name, maxConnections }: DbOptions, log: Logger): O
   }
 }
 
-const dialect = new PgDialect()
-
-/**
- * Runs a statement whose text is the same whenever its name is. PostgreSQL plans it once for each session, which for one
- * row takes longer than to store it; behind a pooler, which may give each statement another session, it goes unnamed.
- */
-export async function executeNamed<Row extends pg.QueryResultRow>(
-  db: Db,
-  name: string,
-  statement: SQL,
-): Promise<pg.QueryResult<Row>> {
-  const { sql: text, params: values } = dialect.sqlToQuery(statement)
-  return db.$client.query<Row>({ name, text, values })
-}
-
 /** Connections on which another process than the one that greeted us runs our statements. */
 const pooled = new WeakSet<pg.PoolClient>()
 
-async function tellPooler(client: pg.PoolClient): Promise<void> {
+async function prepare(client: pg.PoolClient, keepsPlans: boolean): Promise<void> {
   const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
   if (rows[0]?.pid !== (client as pg.PoolClient & { processID: number | null }).processID) pooled.add(client)
+  else if (keepsPlans) await client.query('set plan_cache_mode = force_generic_plan')
 }
 
 /**

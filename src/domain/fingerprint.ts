@@ -7,14 +7,18 @@ import { createWorkflowSchema } from './workflow.ts'
  * ignored, are equal to their default, or follow from others do not count; neither does the order of names.
  */
 export function fingerprintOf(workflow: NewWorkflow): string {
-  const { content_hash: _followsFromContent, ...asked } = workflow
-  return sha256(canonicalObject(asked, (field, value) => value !== DEFAULTS.get(field)))
+  return sha256(canonicalObject(workflow, ASKED, (field, value) => value !== DEFAULTS.get(field)))
 }
 
 /** For a body that is not valid, its bytes stand for themselves. */
 export function fingerprintOfBytes(bytes: Uint8Array): string {
   return sha256(bytes)
 }
+
+/** The fields that count: all but `content_hash`, which follows from the content. */
+const ASKED = Object.keys(createWorkflowSchema.shape)
+  .filter((field) => field !== 'content_hash')
+  .sort()
 
 const DEFAULTS = new Map(
   Object.entries(createWorkflowSchema.shape).flatMap(([field, schema]) =>
@@ -26,17 +30,18 @@ const DEFAULTS = new Map(
 function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
   return typeof value === 'object' && value !== null
-    ? canonicalObject(value as Record<string, unknown>)
+    ? canonicalObject(value as Record<string, unknown>, Object.keys(value).sort())
     : JSON.stringify(value)
 }
 
-/** The same, without the fields that do not count. */
+/** Those of its fields that count. */
 function canonicalObject(
   value: Readonly<Record<string, unknown>>,
+  names: readonly string[],
   counts: (field: string, text: string) => boolean = () => true,
 ): string {
   let text = ''
-  for (const name of Object.keys(value).sort()) {
+  for (const name of names) {
     const child = value[name]
     if (child === undefined) continue
     const said = canonical(child)

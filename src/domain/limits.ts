@@ -48,8 +48,11 @@ export function limitErrors(root: unknown): FieldError[] {
         return [{ pointer: '', detail: `is nested deeper than ${LIMITS.depth} levels` }]
       const width = Array.isArray(value) ? value.length : Object.keys(value).length
       if (nodes + open.length + width > LIMITS.nodes) return [TOO_MANY]
-      for (const [name, child] of Object.entries(value).reverse())
-        open.push({ value: child, name, parent: node, depth: depth + 1 })
+      const names = Object.keys(value)
+      for (let n = names.length - 1; n >= 0; n -= 1) {
+        const name = names[n]!
+        open.push({ value: (value as Record<string, unknown>)[name], name, parent: node, depth: depth + 1 })
+      }
     }
   }
   return errors

@@ -67,18 +67,33 @@ export function nameOf(request: RegistrationRequest): {
 
 /** How a request ended that made a workflow, with the row's id and the time of both rows. */
 export function createdBy(
-  { workflow, requestId, fingerprint, acceptedAt }: ValidRequest,
+  request: ValidRequest,
   { workflowId, completedAt }: { workflowId: string; completedAt: Date },
 ): Settled {
+  const entry = { workflowId, contentHash: request.workflow.content_hash, createdAt: completedAt }
+  return { ...endOf(request, completedAt), outcome: 'created', entry }
+}
+
+/** What stands in the catalog with the name and version of a request. */
+export interface Holder {
+  entry: CatalogEntry
+  /** Whether it was asked for with exactly the same body. */
+  identical: boolean
+}
+
+/** How a request ended that met it. */
+export function conflictWith(holder: Holder, request: ValidRequest, completedAt: Date): Settled {
+  return { ...endOf(request, completedAt), outcome: 'conflict', ...holder }
+}
+
+function endOf({ requestId, fingerprint, acceptedAt, workflow }: ValidRequest, completedAt: Date) {
   return {
     requestId,
     fingerprint,
-    outcome: 'created',
     rejection: null,
     failure: null,
     workflowName: workflow.workflow_name,
     version: workflow.version,
-    entry: { workflowId, contentHash: workflow.content_hash, createdAt: completedAt },
     identical: false,
     acceptedAt,
     completedAt,

@@ -1,5 +1,3 @@
-import type { LogProgress } from '../domain/progress.ts'
-
 /** The log and the progress contradict each other: records are missing. Somebody has to say how to go on. */
 export class LogMismatch extends Error {
   override readonly name = 'LogMismatch'
@@ -22,14 +20,14 @@ export interface AlignmentParts {
   read: () => Promise<Map<number, bigint>>
   /** How far the group has committed each partition. */
   readCommitted: () => Promise<Map<number, bigint>>
-  move: (progress: Omit<LogProgress, 'clusterId' | 'topic'>) => Promise<void>
+  /** Has a partition read from there; what was read of it and is not being settled yet, nobody may settle. */
   seek: (partition: number, offset: bigint) => void
 }
 
 interface Position {
-  /** Where the partition goes on. */
+  /** Where the partition is read on. */
   next: bigint
-  /** How much of that is stored; undefined when the database knows nothing of this partition yet. */
+  /** How much of that is settled and stored; undefined when the database knows nothing of this partition yet. */
   stored: bigint | undefined
 }
 
@@ -40,7 +38,7 @@ interface Position {
  * database remembers, or where the log begins when it remembers nothing. What the consumer passes over after that
  * (records of aborted transactions, control records) counts as settled; what it never had does not.
  */
-export function alignment({ read, readCommitted, move, seek }: AlignmentParts) {
+export function alignment({ read, readCommitted, seek }: AlignmentParts) {
   let known: Promise<Map<number, bigint>> | undefined
   let sought = new Set<number>()
   let positions = new Map<number, Position>()
@@ -66,10 +64,10 @@ export function alignment({ read, readCommitted, move, seek }: AlignmentParts) {
   }
 
   /**
-   * The position of a partition that goes on at `first` as it should, or from before; undefined when it was sent back.
-   * `high` is the end of the log, where it is known.
+   * Whether a partition goes on at `first` as it should, or from before; if not, it was sent back. `high` is the end of
+   * the log, where it is known.
    */
-  async function align(partition: number, first: bigint, high?: bigint): Promise<Position | undefined> {
+  async function align(partition: number, first: bigint, high?: bigint): Promise<boolean> {
     const wasSought = sought.has(partition)
     let position = positions.get(partition)
     if (!position) {
@@ -83,10 +81,10 @@ export function alignment({ read, readCommitted, move, seek }: AlignmentParts) {
     }
     if (first > position.next) {
       sendTo(partition, position.next)
-      return undefined
+      return false
     }
     positions.set(partition, position)
-    return position
+    return true
   }
 
   return {
@@ -100,30 +98,20 @@ export function alignment({ read, readCommitted, move, seek }: AlignmentParts) {
       positions = new Map()
     },
 
+    /** Everything below `next` was read. */
+    readTo(partition: number, next: bigint) {
+      const position = positions.get(partition)
+      if (position) position.next = furthest(position.next, next)
+    },
+
+    /** Where a partition stands; undefined when it has to be found out again. */
+    position: (partition: number): Readonly<Position> | undefined => positions.get(partition),
+
     /** Everything below `next` is settled and stored. */
     settled(partition: number, next: bigint) {
       sought.delete(partition)
-      positions.set(partition, { next, stored: next })
-    },
-
-    /** The consumer went from `first` to `next` without seeing a record. */
-    async passedOver(partition: number, first: bigint, next: bigint) {
-      const position = await align(partition, first)
-      if (position && next > position.next) position.next = next
-    },
-
-    /** Stores what was passed over since the last chunk. */
-    async store() {
-      for (const [partition, position] of positions) {
-        const { next, stored } = position
-        if (next <= (stored ?? 0n)) continue
-        try {
-          await move({ partition, nextOffset: next, from: stored })
-          position.stored = next
-        } catch {
-          forget(partition) // the database knows less than it did: found out with the next record, or by `sendBack`
-        }
-      }
+      const position = positions.get(partition)
+      if (position) position.stored = furthest(position.stored, next)
     },
 
     /**
@@ -156,4 +144,8 @@ export function alignment({ read, readCommitted, move, seek }: AlignmentParts) {
       }
     },
   }
+}
+
+function furthest(one: bigint | undefined, other: bigint): bigint {
+  return one !== undefined && one > other ? one : other
 }

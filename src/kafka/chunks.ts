@@ -6,9 +6,15 @@ export interface Chunk {
   records: KafkaMessage[]
   /** Of the values. */
   bytes: number
-  lastOffset: string
+  /** Of the first record. */
+  firstOffset: bigint
   /** Where the log goes on when these are settled. */
   nextOffset: bigint
+}
+
+/** Offsets that no record is seen of: those of aborted transactions, and of their ends. */
+export function passage(firstOffset: bigint, nextOffset: bigint): Chunk {
+  return { records: [], bytes: 0, firstOffset, nextOffset }
 }
 
 /** The records of a batch in chunks. The last one ends where the batch does, past records that nobody sees. */
@@ -18,7 +24,7 @@ export function* chunksOf(batch: Batch): Generator<Chunk> {
   const chunk = (end: string): Chunk => ({
     records,
     bytes,
-    lastOffset: records.at(-1)!.offset,
+    firstOffset: BigInt(records[0]!.offset),
     nextOffset: BigInt(end) + 1n,
   })
   for (const record of batch.messages) {

@@ -1,12 +1,13 @@
 /** How long what is settled may be uncommitted, and so told once more if the process is killed. */
 const INTERVAL_MS = 200
 
-type Commit = () => Promise<void>
+/** Where each partition goes on. */
+export type Offsets = ReadonlyMap<number, bigint>
 
 /** The offsets of a group, committed beside the work that they stand for: nobody waits for a commit but the end. */
 export interface Commits {
-  /** Has everything committed soon that is settled by then. */
-  soon(commit: Commit): void
+  /** Has it committed soon that a partition goes on here. */
+  soon(partition: number, offset: bigint): void
   /** Commits what is due. Resolves when no commit is under way; one that failed is made up for by the next. */
   now(): Promise<void>
   /** Throws why the last commit failed, once: whoever does not belong to the group any more has to find out. */
@@ -15,34 +16,37 @@ export interface Commits {
   forget(): void
 }
 
-export function commitsBeside(): Commits {
-  let due: Commit | undefined
+export function commitsBeside(commit: (offsets: Offsets) => Promise<void>): Commits {
+  let due = new Map<number, bigint>()
   let timer: NodeJS.Timeout | undefined
   let failure: { error: unknown } | undefined
   let sent: Promise<unknown> = Promise.resolve()
+  let memberships = 0
 
-  function soon(commit: Commit) {
-    due = commit
+  function soon(partition: number, offset: bigint) {
+    due.set(partition, offset)
     timer ??= setTimeout(() => void now(), INTERVAL_MS)
   }
 
   async function now(): Promise<void> {
     clearTimeout(timer)
     timer = undefined
-    const commit = due
-    due = undefined
+    const offsets = due
+    due = new Map()
     // It does not wait for the one before: they go over one connection, in this order.
-    if (commit) sent = Promise.all([sent, attempt(commit)])
+    if (offsets.size > 0) sent = Promise.all([sent, attempt(offsets)])
     await sent
   }
 
-  async function attempt(commit: Commit): Promise<void> {
+  async function attempt(offsets: Offsets): Promise<void> {
+    const membership = memberships
     try {
-      await commit()
-      failure = undefined
+      await commit(offsets)
+      if (membership === memberships) failure = undefined
     } catch (error) {
+      if (membership !== memberships) return
       failure = { error }
-      if (!due) soon(commit)
+      for (const [partition, offset] of offsets) if (!due.has(partition)) soon(partition, offset)
     }
   }
 
@@ -57,8 +61,9 @@ export function commitsBeside(): Commits {
     forget() {
       clearTimeout(timer)
       timer = undefined
-      due = undefined
+      due = new Map()
       failure = undefined
+      memberships += 1
     },
   }
 }

@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Batch, EachBatchPayload, Kafka, OffsetsByTopicPartition } from 'kafkajs'
+import type { Batch, EachBatchPayload, Kafka } from 'kafkajs'
 import { Fault } from '../domain/fault.ts'
-import type { LogProgress } from '../domain/progress.ts'
 import type { Logger } from '../logger.ts'
 import { within } from '../within.ts'
 import { alignment, LogMismatch } from './alignment.ts'
-import { chunksOf } from './chunks.ts'
+import { type Chunk, chunksOf, passage } from './chunks.ts'
 import { commitsBeside } from './commits.ts'
 import { kafkaRefusal } from './failure.ts'
+import { openLanes } from './lanes.ts'
 import type { LogOffsets } from './log-offsets.ts'
 import { causes, PublishFailure } from './publish.ts'
 import type { Settle, Step } from './settle.ts'
@@ -24,7 +24,6 @@ export interface ConsumerParts {
   settle: Settle
   progress: {
     read(clusterId: string, topic: string): Promise<Map<number, bigint>>
-    move(progress: readonly LogProgress[]): Promise<void>
   }
   readOffsets: () => Promise<LogOffsets>
   /** How far the group has committed each partition. */
@@ -90,18 +89,29 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
   })
   const waits = new Map<number, Wait>()
   const readProgress = () => progress.read(clusterId, topic)
+  const seek = (partition: number, offset: bigint) =>
+    consumer.seek({ topic, partition, offset: offset.toString() })
+  const settleOne = settleTogether(settle)
+  const lanes = openLanes(settleChunk)
   const aligned = alignment({
     read: readProgress,
     readCommitted,
-    move: (position) => progress.move([{ clusterId, topic, ...position }]),
-    seek: (partition, offset) => consumer.seek({ topic, partition, offset: offset.toString() }),
+    seek(partition, offset) {
+      lanes.drop(partition)
+      seek(partition, offset)
+    },
   })
-  const settleOne = settleTogether(settle)
-  const commits = commitsBeside()
-  let commitAll: (() => Promise<void>) | undefined
+  const commits = commitsBeside(async (offsets) => {
+    const partitions = Array.from(offsets, ([partition, offset]) => ({
+      partition,
+      offset: offset.toString(),
+    }))
+    await commitOffsets?.({ topics: [{ topic, partitions }] })
+  })
+  let commitOffsets: EachBatchPayload['commitOffsetsIfNecessary'] | undefined
   let assigned: readonly number[] | undefined
+  let memberships = 0
   let rebalancing = false
-  let inHand = 0
   let closing = false
   let isStarting = true
   let refusal: string | undefined
@@ -113,9 +123,10 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     refusal = undefined
     assigned = payload.memberAssignment[topic] ?? []
     rebalancing = false
+    memberships += 1
     commits.forget() // what was not committed comes again, here or elsewhere
-    commitAll = undefined
     aligned.restart()
+    lanes.dropAll()
     // The timer of a wait goes on: the partition is to be resumed should it come back.
     for (const partition of waits.keys()) if (!assigned.includes(partition)) waits.delete(partition)
   })
@@ -138,19 +149,14 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
   consumer.on(END_BATCH_PROCESS, async ({ payload: { partition, batchSize, firstOffset, lastOffset } }) => {
     watching.active(partition)
     if (batchSize > 0) return
-    if (commitAll) commits.soon(commitAll)
-    const first = firstOffset ?? lastOffset
-    await aligned
-      .passedOver(partition, BigInt(first), BigInt(lastOffset) + 1n)
-      .then(() => aligned.store())
-      .catch(() => {}) // told when a record comes, or by the watch
+    const [first, next] = [BigInt(firstOffset ?? lastOffset), BigInt(lastOffset) + 1n]
+    if (await isInLine(partition, first)) take(partition, [passage(first, next)], next)
   })
   const watching = watch({
     readOffsets,
     readProgress,
     assigned: () => (rebalancing ? undefined : assigned),
-    isBusy: () => inHand > 0 || waits.size > 0,
-    onTick: () => aligned.store(),
+    isBusy: () => lanes.isBusy() || waits.size > 0,
     onLook: aligned.sendBack,
     onStall: onCrash,
   })
@@ -160,7 +166,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
       autoCommit: false,
       eachBatchAutoResolve: false,
       partitionsConsumedConcurrently: PARTITIONS_AT_ONCE,
-      eachBatch: settleBatch,
+      eachBatch: takeBatch,
     })
   try {
     await consumer.connect()
@@ -176,56 +182,82 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
   }
   isStarting = false
 
-  /** Never throws what kafkajs would stop for: a chunk that cannot be settled now waits, and comes again. */
-  async function settleBatch({
-    batch,
-    resolveOffset,
-    heartbeat,
-    isRunning,
-    isStale,
-    pause,
-    commitOffsetsIfNecessary,
-  }: EachBatchPayload) {
-    const commit = () => commitOffsetsIfNecessary(RESOLVED)
-    commitAll = commit
+  /**
+   * Takes over what was fetched, and the next fetch does not wait until it is settled. Never throws what kafkajs would
+   * stop for.
+   */
+  async function takeBatch(payload: EachBatchPayload) {
+    const { batch, resolveOffset, heartbeat, isRunning, isStale } = payload
     const { partition } = batch
-    for (const chunk of chunksOf(batch)) {
-      if (!isRunning() || isStale()) return
-      commits.rethrow()
-      inHand += 1
-      const beating = setInterval(() => void heartbeat().catch(() => {}), HEARTBEAT_MS) // the one below tells
-      try {
-        const position = await aligned.align(partition, fetchedOffset(batch), BigInt(batch.highWatermark))
-        if (!position) return
-        const attempts = (waits.get(partition)?.attempts ?? 0) + 1
-        const from = { clusterId, topic, partition, from: position.stored }
-        await settleOne({ chunk, from, attempts })
-      } catch (error) {
-        aligned.forget(partition)
-        wait(partition, error, pause())
-        return
-      } finally {
-        clearInterval(beating)
-        inHand -= 1
-      }
-      endWait(partition)
-      aligned.settled(partition, chunk.nextOffset)
-      resolveOffset(chunk.lastOffset)
-      onStep('resolved')
-      commits.soon(commit)
-      if (closing || !isRunning()) await commits.now()
+    commitOffsets = payload.commitOffsetsIfNecessary
+    commits.rethrow()
+    if (!(await isInLine(partition, fetchedOffset(batch), BigInt(batch.highWatermark)))) return
+    if (!isRunning() || isStale()) return
+    take(partition, chunksOf(batch), BigInt(batch.lastOffset()) + 1n)
+    resolveOffset(batch.lastOffset())
+    const beating = setInterval(() => void heartbeat().catch(() => {}), HEARTBEAT_MS) // the one below tells
+    await lanes.ready()
+    clearInterval(beating)
+    try {
       await heartbeat()
+    } catch (error) {
+      await lanes.idle() // or whoever has the partition next does the same once more
+      await commits.now()
+      throw error
     }
   }
 
-  /** Pauses a partition, ever longer, until its chunk can be tried again. Heartbeats go on meanwhile. */
-  function wait(partition: number, error: unknown, resume: () => void) {
+  /** Whether what was read of a partition from `first` on may be taken; where not, it comes again. */
+  async function isInLine(partition: number, first: bigint, high?: bigint): Promise<boolean> {
+    const membership = memberships
+    try {
+      return (await aligned.align(partition, first, high)) && membership === memberships && !closing
+    } catch (error) {
+      if (membership === memberships) wait(partition, error, lanes.drop(partition))
+      return false
+    }
+  }
+
+  function take(partition: number, chunks: Iterable<Chunk>, next: bigint) {
+    lanes.put(partition, chunks)
+    aligned.readTo(partition, next)
+  }
+
+  async function settleChunk(partition: number, chunk: Chunk) {
+    const position = aligned.position(partition)
+    if (!position) return // it comes again
+    const membership = memberships
+    const from = { clusterId, topic, partition, from: position.stored }
+    const attempts = (waits.get(partition)?.attempts ?? 0) + 1
+    try {
+      await settleOne({ chunk, from, attempts })
+    } catch (error) {
+      if (membership !== memberships) return
+      lanes.drop(partition)
+      aligned.forget(partition)
+      return wait(partition, error, chunk.firstOffset)
+    }
+    onStep('resolved')
+    if (membership !== memberships) return
+    endWait(partition)
+    aligned.settled(partition, chunk.nextOffset)
+    commits.soon(partition, chunk.nextOffset)
+  }
+
+  /** Pauses a partition, ever longer, until it is read again from where it waits. Heartbeats go on meanwhile. */
+  function wait(partition: number, error: unknown, at: bigint | undefined) {
+    if (closing) return
     const earlier = waits.get(partition)
     const delayMs = Math.min((earlier?.delayMs ?? 50) * 2, 2_000)
     const reason = reasonOf(error)
     if (reason !== earlier?.reason) log[levelOf(error)]({ partition, reason, err: error }, 'the worker waits')
     const attempts = (earlier?.attempts ?? 0) + 1
-    waits.set(partition, { reason, delayMs, attempts, timer: setTimeout(resume, delayMs) })
+    clearTimeout(earlier?.timer)
+    const paused = [{ topic, partitions: [partition] }]
+    consumer.pause(paused)
+    if (at !== undefined) seek(partition, at)
+    const timer = setTimeout(() => consumer.resume(paused), delayMs)
+    waits.set(partition, { reason, delayMs, attempts, timer })
   }
 
   function endWait(partition: number) {
@@ -236,6 +268,8 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     watching.stop()
     closing = true
     for (const { timer } of waits.values()) clearTimeout(timer)
+    lanes.dropAll()
+    await within(CLOSE_MS, lanes.idle()).catch(() => {})
     await within(LAST_COMMIT_MS, commits.now()).catch(() => {})
     // Without Kafka there is nothing to take leave of, and the client would go on trying.
     await within(CLOSE_MS, consumer.disconnect()).catch(() => {})
@@ -265,9 +299,6 @@ const FETCH_BYTES = 4 * 1024 * 1024
 
 /** What comes of them in one fetch is settled together; of more, the others follow. */
 const PARTITIONS_AT_ONCE = 100
-
-/** For kafkajs: whatever is resolved and not committed yet. */
-const RESOLVED = {} as OffsetsByTopicPartition
 
 const RESTART_MS = 200
 const REFUSED_RESTART_MS = 2_000

@@ -93,8 +93,9 @@ function writeBatch(writer: ByteWriter, messages: readonly Message[]): void {
   writer.int16(0)
   writer.int32(0)
   writer.int32(messages.length)
-  for (const [index, message] of messages.entries())
+  messages.forEach((message, index) => {
     writer.sized(() => writeRecord(writer, message, index, times[index]! - first))
+  })
   writer.int32(writer.length - lengthAt - 4, lengthAt)
   writer.uint32(crc32c(writer.bytes.subarray(start)), checksumAt)
 }
@@ -110,12 +111,17 @@ function writeRecord(
   writer.varint(offsetDelta)
   writer.varbytes(key)
   writer.varbytes(value)
-  const given = Object.entries(headers).flatMap(([name, values]) =>
-    Array.isArray(values) ? values.map((one) => [name, one] as const) : [[name, values] as const],
-  )
-  writer.varint(given.length)
-  for (const [name, one] of given) {
-    writer.varbytes(name)
-    writer.varbytes(one)
+  let count = 0
+  for (const name in headers) count += Array.isArray(headers[name]) ? headers[name].length : 1
+  writer.varint(count)
+  for (const name in headers) {
+    const values = headers[name]
+    if (Array.isArray(values)) for (const one of values) writeHeader(writer, name, one)
+    else writeHeader(writer, name, values)
   }
+}
+
+function writeHeader(writer: ByteWriter, name: string, value: string | Buffer | undefined): void {
+  writer.varbytes(name)
+  writer.varbytes(value)
 }

@@ -192,7 +192,8 @@ function sizeOf({ message: { key, value, headers } }: Addressed): number {
   let bytes = 64 + lengthOf(key) + lengthOf(value)
   for (const name in headers) {
     const values = headers[name]
-    for (const one of Array.isArray(values) ? values : [values]) bytes += lengthOf(name) + lengthOf(one)
+    if (Array.isArray(values)) for (const one of values) bytes += lengthOf(name) + lengthOf(one)
+    else bytes += lengthOf(name) + lengthOf(values)
   }
   return bytes
 }

@@ -8,7 +8,6 @@ export interface WatchParts {
   assigned: () => readonly number[] | undefined
   /** Whether a chunk is in hand, or something waits on purpose. */
   isBusy: () => boolean
-  onTick: () => Promise<void>
   /** Told of each assigned partition up to where it is settled, and where its log ends. */
   onLook?: (partitions: readonly { partition: number; settled: bigint; high: bigint }[]) => Promise<void>
   onStall: (error: Error) => void
@@ -21,7 +20,7 @@ export interface WatchParts {
 
 /** Looks from outside at whether a consumer does its job: that nothing is missing from its log, and that it moves. */
 export function watch(parts: WatchParts) {
-  const { readOffsets, readProgress, assigned, isBusy, onTick, onLook, onStall } = parts
+  const { readOffsets, readProgress, assigned, isBusy, onLook, onStall } = parts
   const { intervalMs = 2_000, stallMs = 60_000, joinMs = 120_000 } = parts
   let mismatches: string[] = []
   /** When each partition last moved, or had no reason to. */
@@ -32,7 +31,6 @@ export function watch(parts: WatchParts) {
   let looking = false
 
   async function look() {
-    await onTick()
     const progress = await readProgress() // before the ends: what is settled in between must not look like too much
     const offsets = await readOffsets()
     const now = Date.now()

@@ -555,7 +555,7 @@ const CASES: Case[] = [
     door: null,
     async arrange({ record }) {
       const before = proxy.broken()
-      const answered = proxy.withholdAnswer('insert into workflow')
+      const answered = proxy.withholdAnswer('store many')
       return {
         async strike() {
           await answered

@@ -1,19 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
-import { commitsBeside } from '../../src/kafka/commits.ts'
+import { commitsBeside, type Offsets } from '../../src/kafka/commits.ts'
 import { until } from '../support/until.ts'
 
 /** Commits that end when the test says so. */
 function committing() {
-  const commits = commitsBeside()
-  onTestFinished(() => commits.forget())
-  const asked: { name: string; succeed(): void; fail(error: Error): void }[] = []
-  const commit = (name: string) => () => {
+  const asked: { offsets: Offsets; succeed(): void; fail(error: Error): void }[] = []
+  const commits = commitsBeside((offsets) => {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    asked.push({ name, succeed: resolve, fail: reject })
+    asked.push({ offsets, succeed: resolve, fail: reject })
     return promise
-  }
-  return { commits, commit, asked, names: () => asked.map(({ name }) => name) }
+  })
+  onTestFinished(() => commits.forget())
+  return { commits, asked, sent: () => asked.map(({ offsets }) => Object.fromEntries(offsets)) }
 }
 
 /** Whether a promise is settled by the next turn. */
@@ -21,32 +20,34 @@ async function isDone(promise: Promise<unknown>): Promise<boolean> {
   return Promise.race([promise.then(() => true), delay(0).then(() => false)])
 }
 
-test('what becomes due soon after each other is one commit, the last', async () => {
-  const { commits, commit, names } = committing()
-  for (const name of ['first', 'second', 'third']) commits.soon(commit(name))
-  expect(names()).toEqual([])
-  await until('a commit', () => names().length > 0)
-  expect(names()).toEqual(['third'])
+test('what becomes due soon after each other is one commit, of the last offset of each partition', async () => {
+  const { commits, sent } = committing()
+  commits.soon(0, 5n)
+  commits.soon(1, 8n)
+  commits.soon(0, 7n)
+  expect(sent()).toEqual([])
+  await until('a commit', () => sent().length > 0)
+  expect(sent()).toEqual([{ 0: 7n, 1: 8n }])
 })
 
 test('a commit that is due goes at once where it is asked for, and is waited for, by whoever asks', async () => {
-  const { commits, commit, asked, names } = committing()
-  commits.soon(commit('due'))
+  const { commits, asked, sent } = committing()
+  commits.soon(0, 5n)
   const first = commits.now()
   const second = commits.now()
-  expect(names()).toEqual(['due'])
+  expect(sent()).toEqual([{ 0: 5n }])
   expect(await isDone(Promise.race([first, second]))).toBe(false)
   asked[0]!.succeed()
   await Promise.all([first, second])
 })
 
 test('a commit does not wait for one that is under way, and the end waits for both', async () => {
-  const { commits, commit, asked, names } = committing()
-  commits.soon(commit('slow'))
+  const { commits, asked, sent } = committing()
+  commits.soon(0, 5n)
   void commits.now()
-  commits.soon(commit('next'))
+  commits.soon(0, 6n)
   const end = commits.now()
-  expect(names()).toEqual(['slow', 'next'])
+  expect(sent()).toEqual([{ 0: 5n }, { 0: 6n }])
   asked[1]!.succeed()
   expect(await isDone(end)).toBe(false)
   asked[0]!.succeed()
@@ -54,21 +55,35 @@ test('a commit does not wait for one that is under way, and the end waits for bo
 })
 
 test('a commit that fails is made up for by itself, and is told of once', async () => {
-  const { commits, commit, asked, names } = committing()
+  const { commits, asked, sent } = committing()
   commits.rethrow()
-  commits.soon(commit('refused'))
+  commits.soon(0, 5n)
   const now = commits.now()
   asked[0]!.fail(new Error('the group has another generation'))
   await now
   expect(commits.rethrow).toThrow('the group has another generation')
   commits.rethrow()
-  await until('another try', () => names().length === 2)
-  expect(names()).toEqual(['refused', 'refused'])
+  await until('another try', () => sent().length === 2)
+  expect(sent()).toEqual([{ 0: 5n }, { 0: 5n }])
 })
 
-test('what failed is not told of any more once a commit succeeded, or it is forgotten', async () => {
-  const { commits, commit, asked } = committing()
-  commits.soon(commit('refused'))
+test('a commit that fails is made up for with what has become due since, and never sets a partition back', async () => {
+  const { commits, asked, sent } = committing()
+  commits.soon(0, 5n)
+  commits.soon(1, 8n)
+  const failing = commits.now()
+  commits.soon(0, 7n)
+  asked[0]!.fail(new Error('refused'))
+  await failing
+  const retry = commits.now()
+  expect(sent()[1]).toEqual({ 0: 7n, 1: 8n })
+  asked[1]!.succeed()
+  await retry
+})
+
+test('what failed is not told of any more once a commit succeeded', async () => {
+  const { commits, asked } = committing()
+  commits.soon(0, 5n)
   const failing = commits.now()
   asked[0]!.fail(new Error('refused'))
   await failing
@@ -76,12 +91,16 @@ test('what failed is not told of any more once a commit succeeded, or it is forg
   asked[1]!.succeed()
   await retry
   commits.rethrow()
-  commits.soon(commit('refused'))
-  const again = commits.now()
-  asked[2]!.fail(new Error('refused'))
-  await again
+})
+
+test('nothing is due any more once it is forgotten, whatever becomes of the commit under way', async () => {
+  const { commits, asked } = committing()
+  commits.soon(0, 5n)
+  const failing = commits.now()
   commits.forget()
+  asked[0]!.fail(new Error('refused'))
+  await failing
   commits.rethrow()
   await commits.now()
-  expect(asked).toHaveLength(3)
+  expect(asked).toHaveLength(1)
 })

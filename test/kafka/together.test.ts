@@ -9,7 +9,7 @@ function placed(partition: number, records = 1, attempts = 1): PlacedChunk {
     chunk: {
       records: Array.from({ length: records }, (_, offset) => ({ offset: String(offset) }) as KafkaMessage),
       bytes: records,
-      lastOffset: String(records - 1),
+      firstOffset: 0n,
       nextOffset: BigInt(records),
     },
     from: { clusterId: 'c', topic: 't', partition },

@@ -16,12 +16,12 @@ function watching(parts: Partial<WatchParts> = {}) {
   let looks = 0
   const one = watch({
     readOffsets: async () => new Map([[0, { low: 2n, high: 10n }]]),
-    readProgress: async () => new Map([[0, 7n]]),
+    readProgress: async () => {
+      looks += 1
+      return new Map([[0, 7n]])
+    },
     assigned: () => [0],
     isBusy: () => false,
-    onTick: async () => {
-      looks += 1
-    },
     onStall: (error) => void alarms.push(error),
     intervalMs: INTERVAL_MS,
     stallMs: STALL_MS,
@@ -80,7 +80,6 @@ const QUIET: [string, Partial<WatchParts>][] = [
   ],
   ['Kafka is away', { readOffsets: async () => Promise.reject(new Error('away')) }],
   ['PostgreSQL is away', { readProgress: async () => Promise.reject(new Error('away')) }],
-  ['what it passed over cannot be stored', { onTick: async () => Promise.reject(new Error('away')) }],
 ]
 test.each(QUIET)('there is no alarm while %s', async (_, parts) => {
   const { alarms } = watching(parts)
@@ -97,13 +96,12 @@ test('there is no alarm while it gives signs of life, and one once they stop', a
   await until('an alarm', () => one.alarms.length > 0)
 })
 
-test.each(['readOffsets', 'readProgress', 'onTick'] as const)(
+test.each(['readOffsets', 'readProgress'] as const)(
   'the time in which %s failed is not held against the consumer',
   async (name) => {
     const calls = {
       readOffsets: async () => new Map([[0, { low: 2n, high: 10n }]]),
       readProgress: async () => new Map([[0, 7n]]),
-      onTick: async () => {},
     }
     let away = true
     let backAt = 0

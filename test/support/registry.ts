@@ -24,7 +24,7 @@ export async function openRegistry(): Promise<Registry> {
   const { databaseUrl, migrateDatabaseUrl } = world.infrastructure
   await migrate(migrateDatabaseUrl, databaseUrl)
   const { db, close } = openDb(
-    { url: databaseUrl, name: 'test', maxConnections: 4 },
+    { url: databaseUrl, name: 'test', maxConnections: 4, keepsPlans: true },
     pino({ level: 'silent' }),
   )
   const store: Store = { ...registrations(db), failureOf: dbFailure }
