@@ -18,16 +18,3 @@ export async function executeNamed<Row extends pg.QueryResultRow>(
   const { sql: text, params: values } = dialect.sqlToQuery(statement)
   return db.$client.query<Row>({ name, text, values })
 }
-
-/**
- * Names for a statement that reads tables which grow: another one each time that twice as many rows have gone through
- * it. PostgreSQL keeps the plan of a name until the tables are next analysed, and one that was made for a table with
- * nothing in it reads the whole of it.
- */
-export function ageingPlans(): (name: string, rows: number) => string {
-  let rowsSoFar = 0
-  return (name, rows) => {
-    rowsSoFar += rows
-    return `${name} ${Math.ceil(Math.log2(rowsSoFar))}`
-  }
-}

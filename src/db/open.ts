@@ -16,7 +16,10 @@ export interface DbOptions {
   /** What `pg_stat_activity` shows. */
   name: string
   maxConnections: number
-  /** Whether a plan is made for any values and then kept with the name of its statement; default: as PostgreSQL decides. */
+  /**
+   * Whether its statements are such that one plan, by index, is good for any values and any size of the tables. It is
+   * then kept with the name of a statement. Default: PostgreSQL decides.
+   */
   keepsPlans?: boolean
 }
 
@@ -54,7 +57,8 @@ const pooled = new WeakSet<pg.PoolClient>()
 async function prepare(client: pg.PoolClient, keepsPlans: boolean): Promise<void> {
   const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
   if (rows[0]?.pid !== (client as pg.PoolClient & { processID: number | null }).processID) pooled.add(client)
-  else if (keepsPlans) await client.query('set plan_cache_mode = force_generic_plan')
+  else if (keepsPlans)
+    await client.query('set plan_cache_mode = force_generic_plan; set enable_seqscan = off')
 }
 
 /**

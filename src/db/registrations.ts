@@ -8,7 +8,7 @@ import {
   type Settled,
   type ValidRequest,
 } from '../domain/request.ts'
-import { ageingPlans, executeNamed } from './named.ts'
+import { executeNamed } from './named.ts'
 import type { Db } from './open.ts'
 import { type EndedPage, listSql, readSql, type StoredRow, settledOf } from './outcomes.ts'
 import { type EndedRow, endedOf, storeManySql } from './store-many.ts'
@@ -16,7 +16,6 @@ import { storeCreatedSql, storeLostSql } from './store-one.ts'
 
 /** Everything that `register` asks of PostgreSQL. Each call is one statement, and so one transaction. */
 export function registrations(db: Db) {
-  const planName = ageingPlans()
   return {
     /**
      * Stores the outcomes of up to 500 requests at once and moves the progress. Answers the ids it stored, each with
@@ -28,7 +27,7 @@ export function registrations(db: Db) {
       progress: readonly LogProgress[],
     ): Promise<Map<string, Settled | undefined>> {
       const rows = requests.map((request) => ({ request, workflowId: newId() }))
-      const name = planName(progress.length > 0 ? 'store many and progress' : 'store many', rows.length)
+      const name = progress.length > 0 ? 'store many and progress' : 'store many'
       const { rows: ended } = await executeNamed<EndedRow>(db, name, storeManySql(rows, progress))
       return endedOf(rows, ended)
     },

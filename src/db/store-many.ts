@@ -18,7 +18,7 @@ import { arrays, type BatchRow, BODY, HEAD, names } from './request-columns.ts'
  * The rows go in sorted by their unique key, so that rivals wait for each other in one order and never in a circle.
  * The status rows go in without ON CONFLICT: a rival that stored the same id or key in the meantime must undo the
  * workflows too. Each step reads from the one before it, because PostgreSQL promises no other order. What looks into a
- * table does so for one row at a time: no plan of it reads the whole table, however small it was when it was planned.
+ * table does so for one row at a time, by index: the plan that is kept must not read the whole of it.
  */
 export function storeManySql(rows: readonly BatchRow[], progress: readonly LogProgress[]) {
   return sql`
@@ -82,6 +82,7 @@ export interface EndedRow extends Record<string, unknown> {
   outcome: Outcome
   completed_at: number
   workflow_id: string | null
+  /** Null without it, like those that follow. */
   content_hash: string
   created_at: number
   identical: boolean

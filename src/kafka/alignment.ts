@@ -20,8 +20,11 @@ export interface AlignmentParts {
   read: () => Promise<Map<number, bigint>>
   /** How far the group has committed each partition. */
   readCommitted: () => Promise<Map<number, bigint>>
-  /** Has a partition read from there; what was read of it and is not being settled yet, nobody may settle. */
   seek: (partition: number, offset: bigint) => void
+  /** Has no one settle what was read of a partition and is not being settled yet. */
+  drop: (partition: number) => void
+  /** Whether anything that was read of a partition is not settled yet. */
+  isBusy: (partition: number) => boolean
 }
 
 interface Position {
@@ -38,9 +41,10 @@ interface Position {
  * database remembers, or where the log begins when it remembers nothing. What the consumer passes over after that
  * (records of aborted transactions, control records) counts as settled; what it never had does not.
  */
-export function alignment({ read, readCommitted, seek }: AlignmentParts) {
+export function alignment({ read, readCommitted, seek, drop, isBusy }: AlignmentParts) {
   let known: Promise<Map<number, bigint>> | undefined
-  let sought = new Set<number>()
+  /** From where a partition is to be read, until something of that is settled. */
+  let sought = new Map<number, bigint>()
   let positions = new Map<number, Position>()
 
   function readOnce(): Promise<Map<number, bigint>> {
@@ -51,36 +55,44 @@ export function alignment({ read, readCommitted, seek }: AlignmentParts) {
     return known
   }
 
-  function sendTo(partition: number, offset: bigint) {
-    sought.add(partition)
-    positions.delete(partition)
-    seek(partition, offset)
-  }
-
   /** Reads again what is known of a partition. */
   function forget(partition: number) {
     known = undefined
     positions.delete(partition)
   }
 
+  /** Has a partition read again from `offset`, or from before if that is under way. */
+  function sendTo(partition: number, offset: bigint) {
+    drop(partition)
+    forget(partition)
+    const earlier = sought.get(partition) ?? offset
+    readFrom(partition, earlier < offset ? earlier : offset)
+  }
+
+  function readFrom(partition: number, offset: bigint) {
+    sought.set(partition, offset)
+    seek(partition, offset)
+  }
+
   /**
-   * Whether a partition goes on at `first` as it should, or from before; if not, it was sent back. `high` is the end of
+   * Whether a partition goes on at `first` as it should, or from before; if not, it is read again. `high` is the end of
    * the log, where it is known.
    */
   async function align(partition: number, first: bigint, high?: bigint): Promise<boolean> {
-    const wasSought = sought.has(partition)
+    const from = sought.get(partition)
     let position = positions.get(partition)
     if (!position) {
       const stored = (await readOnce()).get(partition)
-      position = { next: stored ?? (wasSought ? first : 0n), stored }
+      position = { next: stored ?? (from === undefined ? 0n : first), stored }
     }
-    const contradiction = mismatch(partition, position.next, { low: wasSought ? first : undefined, high })
+    const low = from !== undefined && first > from ? first : undefined
+    const contradiction = mismatch(partition, position.next, { low, high })
     if (contradiction) {
-      forget(partition)
+      if (!isBusy(partition)) forget(partition)
       throw new LogMismatch(contradiction)
     }
     if (first > position.next) {
-      sendTo(partition, position.next)
+      readFrom(partition, position.next)
       return false
     }
     positions.set(partition, position)
@@ -89,12 +101,12 @@ export function alignment({ read, readCommitted, seek }: AlignmentParts) {
 
   return {
     align,
-    forget,
+    sendTo,
 
     /** A new assignment: nothing is known any more. */
     restart() {
       known = undefined
-      sought = new Set()
+      sought = new Map()
       positions = new Map()
     },
 
@@ -109,9 +121,10 @@ export function alignment({ read, readCommitted, seek }: AlignmentParts) {
 
     /** Everything below `next` is settled and stored. */
     settled(partition: number, next: bigint) {
-      sought.delete(partition)
       const position = positions.get(partition)
-      if (position) position.stored = furthest(position.stored, next)
+      if (!position) return // it is read again
+      sought.delete(partition)
+      position.stored = furthest(position.stored, next)
     },
 
     /**
@@ -138,9 +151,7 @@ export function alignment({ read, readCommitted, seek }: AlignmentParts) {
       const now = await read() // what was read before may only be old
       for (const { partition, stored } of ahead) {
         const settled = now.get(partition) ?? 0n
-        if (settled >= stored) continue
-        known = undefined
-        sendTo(partition, settled)
+        if (settled < stored) sendTo(partition, settled)
       }
     },
   }

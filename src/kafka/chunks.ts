@@ -6,7 +6,7 @@ export interface Chunk {
   records: KafkaMessage[]
   /** Of the values. */
   bytes: number
-  /** Of the first record. */
+  /** Where the log stands before them. */
   firstOffset: bigint
   /** Where the log goes on when these are settled. */
   nextOffset: bigint
@@ -17,23 +17,24 @@ export function passage(firstOffset: bigint, nextOffset: bigint): Chunk {
   return { records: [], bytes: 0, firstOffset, nextOffset }
 }
 
-/** The records of a batch in chunks. The last one ends where the batch does, past records that nobody sees. */
-export function* chunksOf(batch: Batch): Generator<Chunk> {
+/**
+ * The records of a batch in chunks, which begins where it was fetched from. The last one ends where the batch does, past
+ * records that nobody sees.
+ */
+export function* chunksOf(batch: Batch, fetchedOffset: bigint): Generator<Chunk> {
+  let firstOffset = fetchedOffset
   let records: KafkaMessage[] = []
   let bytes = 0
-  const chunk = (end: string): Chunk => ({
-    records,
-    bytes,
-    firstOffset: BigInt(records[0]!.offset),
-    nextOffset: BigInt(end) + 1n,
-  })
+  const chunk = (end: string): Chunk => ({ records, bytes, firstOffset, nextOffset: BigInt(end) + 1n })
   for (const record of batch.messages) {
     const size = record.value?.length ?? 0
     if (
       records.length === CHUNK_LIMITS.requests ||
       (records.length > 0 && bytes + size > CHUNK_LIMITS.bytes)
     ) {
-      yield chunk(records.at(-1)!.offset)
+      const full = chunk(records.at(-1)!.offset)
+      yield full
+      firstOffset = full.nextOffset
       records = []
       bytes = 0
     }

@@ -21,7 +21,8 @@ export function commitsBeside(commit: (offsets: Offsets) => Promise<void>): Comm
   let timer: NodeJS.Timeout | undefined
   let failure: { error: unknown } | undefined
   let sent: Promise<unknown> = Promise.resolve()
-  let memberships = 0
+  /** What each partition was last committed as, whatever came of it. */
+  let asked = new Map<number, bigint>()
 
   function soon(partition: number, offset: bigint) {
     due.set(partition, offset)
@@ -39,14 +40,16 @@ export function commitsBeside(commit: (offsets: Offsets) => Promise<void>): Comm
   }
 
   async function attempt(offsets: Offsets): Promise<void> {
-    const membership = memberships
+    const mine = asked
+    for (const [partition, offset] of offsets) mine.set(partition, offset)
     try {
       await commit(offsets)
-      if (membership === memberships) failure = undefined
+      if (mine === asked) failure = undefined
     } catch (error) {
-      if (membership !== memberships) return
-      failure = { error }
-      for (const [partition, offset] of offsets) if (!due.has(partition)) soon(partition, offset)
+      if (mine !== asked) return // forgotten
+      const left = [...offsets].filter(([partition, offset]) => asked.get(partition) === offset)
+      if (left.length > 0) failure = { error }
+      for (const [partition, offset] of left) if (!due.has(partition)) soon(partition, offset)
     }
   }
 
@@ -63,7 +66,7 @@ export function commitsBeside(commit: (offsets: Offsets) => Promise<void>): Comm
       timer = undefined
       due = new Map()
       failure = undefined
-      memberships += 1
+      asked = new Map()
     },
   }
 }

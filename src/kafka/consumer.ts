@@ -45,8 +45,9 @@ export interface RunningConsumer {
 
 const LAST_COMMIT_MS = 1_000
 
-/** How long the chunk in hand and the farewell to the group may take after that. */
-const CLOSE_MS = 5_000
+/** How long what is being settled is waited for before, and the farewell to the group may take after. */
+const SETTLE_MS = 4_000
+const LEAVE_MS = 2_000
 
 const HEARTBEAT_MS = 2_000
 
@@ -89,17 +90,15 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
   })
   const waits = new Map<number, Wait>()
   const readProgress = () => progress.read(clusterId, topic)
-  const seek = (partition: number, offset: bigint) =>
-    consumer.seek({ topic, partition, offset: offset.toString() })
   const settleOne = settleTogether(settle)
   const lanes = openLanes(settleChunk)
   const aligned = alignment({
     read: readProgress,
     readCommitted,
-    seek(partition, offset) {
-      lanes.drop(partition)
-      seek(partition, offset)
-    },
+    seek: (partition, offset) =>
+      asMember(() => consumer.seek({ topic, partition, offset: offset.toString() })),
+    drop: lanes.drop,
+    isBusy: lanes.isBusy,
   })
   const commits = commitsBeside(async (offsets) => {
     const partitions = Array.from(offsets, ([partition, offset]) => ({
@@ -115,6 +114,15 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
   let closing = false
   let isStarting = true
   let refusal: string | undefined
+  /** Nothing that was read before counts: what is not committed comes again, here or elsewhere. */
+  function startAnew() {
+    memberships += 1
+    commitOffsets = undefined
+    commits.forget()
+    aligned.restart()
+    lanes.dropAll()
+  }
+
   const { GROUP_JOIN, CRASH, END_BATCH_PROCESS, REBALANCING } = consumer.events
 
   const firstJoin = Promise.withResolvers<void>()
@@ -123,10 +131,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     refusal = undefined
     assigned = payload.memberAssignment[topic] ?? []
     rebalancing = false
-    memberships += 1
-    commits.forget() // what was not committed comes again, here or elsewhere
-    aligned.restart()
-    lanes.dropAll()
+    startAnew()
     // The timer of a wait goes on: the partition is to be resumed should it come back.
     for (const partition of waits.keys()) if (!assigned.includes(partition)) waits.delete(partition)
   })
@@ -138,6 +143,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     const isFirst = assigned === undefined // a group that nobody was in yet is often not there at once
     log[isFirst ? 'debug' : 'warn']({ err: error }, 'the consumer starts again')
     assigned = undefined
+    startAnew()
     if (restart) return
     const reason = kafkaRefusal(error)
     if (reason && isStarting) return firstJoin.reject(error)
@@ -189,31 +195,39 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
   async function takeBatch(payload: EachBatchPayload) {
     const { batch, resolveOffset, heartbeat, isRunning, isStale } = payload
     const { partition } = batch
-    commitOffsets = payload.commitOffsetsIfNecessary
-    commits.rethrow()
-    if (!(await isInLine(partition, fetchedOffset(batch), BigInt(batch.highWatermark)))) return
-    if (!isRunning() || isStale()) return
-    take(partition, chunksOf(batch), BigInt(batch.lastOffset()) + 1n)
-    resolveOffset(batch.lastOffset())
     const beating = setInterval(() => void heartbeat().catch(() => {}), HEARTBEAT_MS) // the one below tells
-    await lanes.ready()
-    clearInterval(beating)
     try {
+      commits.rethrow()
+      const first = fetchedOffset(batch)
+      if ((await isInLine(partition, first, BigInt(batch.highWatermark))) && isRunning() && !isStale()) {
+        commitOffsets = payload.commitOffsetsIfNecessary
+        take(partition, chunksOf(batch, first), BigInt(batch.lastOffset()) + 1n)
+        resolveOffset(batch.lastOffset())
+      }
+      await (closing ? lanes.idle() : lanes.ready())
       await heartbeat()
     } catch (error) {
-      await lanes.idle() // or whoever has the partition next does the same once more
-      await commits.now()
+      if (isRebalance(error)) await lastCommit() // or whoever has the partition next does the same once more
       throw error
+    } finally {
+      clearInterval(beating)
     }
+  }
+
+  /** Commits what is being settled, too, if that does not take long. */
+  async function lastCommit() {
+    await within(SETTLE_MS, lanes.idle()).catch(() => {})
+    await within(LAST_COMMIT_MS, commits.now()).catch(() => {})
   }
 
   /** Whether what was read of a partition from `first` on may be taken; where not, it comes again. */
   async function isInLine(partition: number, first: bigint, high?: bigint): Promise<boolean> {
     const membership = memberships
+    const isMine = () => membership === memberships && assigned?.includes(partition) && !closing
     try {
-      return (await aligned.align(partition, first, high)) && membership === memberships && !closing
+      return Boolean((await aligned.align(partition, first, high)) && isMine())
     } catch (error) {
-      if (membership === memberships) wait(partition, error, lanes.drop(partition))
+      if (isMine()) wait(partition, error)
       return false
     }
   }
@@ -223,30 +237,30 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     aligned.readTo(partition, next)
   }
 
+  /** Settles a chunk, or has it come again. */
   async function settleChunk(partition: number, chunk: Chunk) {
     const position = aligned.position(partition)
     if (!position) return // it comes again
     const membership = memberships
+    const { stored = chunk.firstOffset } = position
     const from = { clusterId, topic, partition, from: position.stored }
     const attempts = (waits.get(partition)?.attempts ?? 0) + 1
     try {
       await settleOne({ chunk, from, attempts })
     } catch (error) {
-      if (membership !== memberships) return
-      lanes.drop(partition)
-      aligned.forget(partition)
-      return wait(partition, error, chunk.firstOffset)
+      if (membership !== memberships || closing) return
+      aligned.sendTo(partition, stored < chunk.firstOffset ? stored : chunk.firstOffset)
+      return wait(partition, error)
     }
-    onStep('resolved')
     if (membership !== memberships) return
+    onStep('settled')
     endWait(partition)
     aligned.settled(partition, chunk.nextOffset)
-    commits.soon(partition, chunk.nextOffset)
+    if (commitOffsets) commits.soon(partition, chunk.nextOffset)
   }
 
-  /** Pauses a partition, ever longer, until it is read again from where it waits. Heartbeats go on meanwhile. */
-  function wait(partition: number, error: unknown, at: bigint | undefined) {
-    if (closing) return
+  /** Pauses a partition, ever longer, until it is read on. Heartbeats go on meanwhile. */
+  function wait(partition: number, error: unknown) {
     const earlier = waits.get(partition)
     const delayMs = Math.min((earlier?.delayMs ?? 50) * 2, 2_000)
     const reason = reasonOf(error)
@@ -254,9 +268,8 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     const attempts = (earlier?.attempts ?? 0) + 1
     clearTimeout(earlier?.timer)
     const paused = [{ topic, partitions: [partition] }]
-    consumer.pause(paused)
-    if (at !== undefined) seek(partition, at)
-    const timer = setTimeout(() => consumer.resume(paused), delayMs)
+    asMember(() => consumer.pause(paused))
+    const timer = setTimeout(() => asMember(() => consumer.resume(paused)), delayMs).unref()
     waits.set(partition, { reason, delayMs, attempts, timer })
   }
 
@@ -267,12 +280,10 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
   async function close() {
     watching.stop()
     closing = true
-    for (const { timer } of waits.values()) clearTimeout(timer)
     lanes.dropAll()
-    await within(CLOSE_MS, lanes.idle()).catch(() => {})
-    await within(LAST_COMMIT_MS, commits.now()).catch(() => {})
+    await lastCommit()
     // Without Kafka there is nothing to take leave of, and the client would go on trying.
-    await within(CLOSE_MS, consumer.disconnect()).catch(() => {})
+    await within(LEAVE_MS, consumer.disconnect()).catch(() => {})
     commits.forget()
   }
 
@@ -308,6 +319,22 @@ interface Wait {
   delayMs: number
   attempts: number
   timer: NodeJS.Timeout
+}
+
+/**
+ * Between a crash and the next start kafkajs has no group, and throws. Then there is nothing to pause or to seek in: the
+ * next assignment begins at what is committed.
+ */
+function asMember(act: () => void) {
+  try {
+    act()
+  } catch (error) {
+    if ((error as Error).name !== 'KafkaJSNonRetriableError') throw error
+  }
+}
+
+function isRebalance(error: unknown): boolean {
+  return (error as { type?: unknown }).type === 'REBALANCE_IN_PROGRESS'
 }
 
 /** Where the fetch began that brought this batch, which kafkajs keeps but does not declare. */

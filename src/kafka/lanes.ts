@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { CHUNK_LIMITS } from '../domain/limits.ts'
 import type { Chunk } from './chunks.ts'
 
@@ -14,86 +13,83 @@ export interface Lanes {
   put(partition: number, chunks: Iterable<Chunk>): void
   /** Resolves when it is time to fetch more: nothing is here any more, or it takes a while and there is room. */
   ready(): Promise<void>
-  /** Whether anything is here. */
-  isBusy(): boolean
-  /** Drops what is not being settled yet, and answers the offset of its first record. */
-  drop(partition: number): bigint | undefined
+  /** Whether anything is here, of this partition or of any. */
+  isBusy(partition?: number): boolean
+  /** Drops what is not being settled yet. */
+  drop(partition: number): void
   /** Drops that of all partitions. */
   dropAll(): void
   /** Resolves when nothing is here any more. */
   idle(): Promise<void>
 }
 
-interface Lane {
-  following: Chunk[]
-  running: Promise<void>
-}
-
-/** `settle` never rejects: what it cannot settle, it drops. */
+/** `settle` never rejects: what it cannot settle comes again. */
 export function openLanes(settle: (partition: number, chunk: Chunk) => Promise<void>): Lanes {
-  const lanes = new Map<number, Lane>()
+  /** Of each partition that is being settled, what follows. */
+  const lanes = new Map<number, Chunk[]>()
   let bytes = 0
-  let roomy: PromiseWithResolvers<void> | undefined
+  let waiting: { isMet: () => boolean; resolve: () => void }[] = []
   let turn: Promise<void> | undefined
 
   function put(partition: number, chunks: Iterable<Chunk>) {
     const following = [...chunks]
     bytes += bytesOf(following)
     const lane = lanes.get(partition)
-    if (lane) lane.following.push(...following)
-    else open(partition, { following, running: Promise.resolve() })
+    if (lane) lane.push(...following)
+    else void run(partition, following)
   }
 
-  function open(partition: number, lane: Lane) {
-    lanes.set(partition, lane)
-    lane.running = run(partition, lane)
-  }
-
-  async function run(partition: number, lane: Lane) {
-    while (lane.following.length > 0) {
-      const chunk = takeChunk(lane.following)
+  async function run(partition: number, following: Chunk[]) {
+    lanes.set(partition, following)
+    while (following.length > 0) {
+      const chunk = takeChunk(following)
       await settle(partition, chunk)
-      free(chunk.bytes)
+      bytes -= chunk.bytes
+      if (following.length === 0) lanes.delete(partition)
+      tell()
     }
-    lanes.delete(partition)
   }
 
-  function free(less: number) {
-    bytes -= less
-    if (bytes <= ROOM_BYTES) roomy?.resolve()
+  function drop(partition: number) {
+    bytes -= bytesOf(lanes.get(partition)?.splice(0) ?? [])
+    tell()
   }
 
-  async function idle() {
-    while (lanes.size > 0) await Promise.all([...lanes.values()].map(({ running }) => running))
+  async function until(isMet: () => boolean): Promise<void> {
+    if (!isMet()) await new Promise<void>((resolve) => waiting.push({ isMet, resolve }))
+  }
+
+  function tell() {
+    waiting = waiting.filter(({ isMet, resolve }) => {
+      if (!isMet()) return true
+      resolve()
+      return false
+    })
   }
 
   async function untilReady() {
-    await Promise.race([idle(), delay(PATIENCE_MS)])
-    while (bytes > ROOM_BYTES) {
-      roomy = Promise.withResolvers()
-      await roomy.promise
-    }
+    let isLong = false
+    const timer = setTimeout(() => {
+      isLong = true
+      tell()
+    }, PATIENCE_MS)
+    await until(() => lanes.size === 0 || (isLong && bytes <= ROOM_BYTES))
+    clearTimeout(timer)
     turn = undefined
-  }
-
-  function drop(partition: number): bigint | undefined {
-    const dropped = lanes.get(partition)?.following.splice(0) ?? []
-    free(bytesOf(dropped))
-    return dropped[0]?.firstOffset
   }
 
   return {
     put,
     drop,
-    idle,
+    dropAll() {
+      for (const partition of lanes.keys()) drop(partition)
+    },
+    idle: () => until(() => lanes.size === 0),
     ready() {
       turn ??= untilReady()
       return turn
     },
-    isBusy: () => lanes.size > 0,
-    dropAll() {
-      for (const partition of lanes.keys()) drop(partition)
-    },
+    isBusy: (partition) => (partition === undefined ? lanes.size > 0 : lanes.has(partition)),
   }
 }
 

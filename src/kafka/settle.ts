@@ -13,7 +13,7 @@ import { undecodableBatch } from './record-batches.ts'
 import { type Replies, type Reply, replyFor } from './replies.ts'
 
 /** What a worker has done with a chunk, in this order. */
-export type Step = 'fetched' | 'stored' | 'parked' | 'announced' | 'resolved'
+export type Step = 'fetched' | 'stored' | 'parked' | 'announced' | 'settled'
 
 export interface SettleParts {
   register: Register

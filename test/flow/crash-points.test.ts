@@ -26,13 +26,13 @@ interface Crash {
   isParked: boolean
 }
 
-/** What is there when a worker dies: a chunk is stored, its dead letters parked, then announced, and only then resolved. */
+/** What is there when a worker dies: a chunk is stored, its dead letters parked, then announced, and only then settled. */
 const CRASHES: Crash[] = [
   { at: 'fetched', nth: 1, rows: 0, replies: 0, isParked: false },
   { at: 'stored', nth: 1, rows: FIRST_CHUNK, replies: 0, isParked: false },
   { at: 'parked', nth: 1, rows: FIRST_CHUNK, replies: 0, isParked: true },
   { at: 'announced', nth: 2, rows: ALL, replies: ALL, isParked: true },
-  { at: 'resolved', nth: 1, rows: FIRST_CHUNK, replies: FIRST_CHUNK, isParked: true },
+  { at: 'settled', nth: 1, rows: FIRST_CHUNK, replies: FIRST_CHUNK, isParked: true },
 ]
 
 test.each(CRASHES)(

@@ -245,6 +245,41 @@ test('a worker that starts behind aborted transactions settles the log to its en
   expect(errors(worker)).toEqual([])
 })
 
+test('records behind aborted ones are settled once the database takes them, however often it did not', async () => {
+  const { world, service } = await onePartition()
+  const topic = world.env.REQUEST_TOPIC!
+  await produce(world, [record()])
+  await replied(world, 1)
+  await service.close()
+  const producer = plainKafka(world).producer({
+    transactionalId: `test-${crypto.randomUUID()}`,
+    idempotent: true,
+    maxInFlightRequests: 1,
+  })
+  await producer.connect()
+  for (const ending of ['abort', 'commit'] as const) {
+    const transaction = await producer.transaction()
+    await transaction.send({ topic, messages: [record(), record()] })
+    await transaction[ending]()
+  }
+  await producer.disconnect()
+  await until('the markers', async () => (await logEnds(world, topic)).get(0) === 7)
+  await world.owner.query(`
+    create sequence refusals;
+    create function refuse() returns trigger security definer language plpgsql as $$ begin
+      if nextval('refusals') <= 5 then raise exception 'refused' using errcode = '53100'; end if;
+      return null;
+    end $$;
+    create trigger refuse before insert on workflow execute function refuse();`)
+
+  const worker = await startWorker(world)
+  await settled(world, 7)
+  expect(worker.logs.map(({ reason }) => reason)).toContain('outage: 53100')
+  expect(errors(worker)).toEqual([])
+  const { rows } = await world.owner.query('select count(*)::int from workflow')
+  expect(rows).toEqual([{ count: 3 }])
+})
+
 test('a bare id is 503 while its record waits behind an open transaction, and pending by its place', async () => {
   const { world, service } = await onePartition()
   const producer = plainKafka(world).producer({

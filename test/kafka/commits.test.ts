@@ -81,6 +81,20 @@ test('a commit that fails is made up for with what has become due since, and nev
   await retry
 })
 
+test('a commit that fails after a later one succeeded is neither told of nor made up for', async () => {
+  const { commits, asked } = committing()
+  commits.soon(0, 5n)
+  void commits.now()
+  commits.soon(0, 7n)
+  const both = commits.now()
+  asked[1]!.succeed()
+  asked[0]!.fail(new Error('refused'))
+  await both
+  commits.rethrow()
+  await commits.now()
+  expect(asked).toHaveLength(2)
+})
+
 test('what failed is not told of any more once a commit succeeded', async () => {
   const { commits, asked } = committing()
   commits.soon(0, 5n)
