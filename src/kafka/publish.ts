@@ -96,7 +96,7 @@ export async function openPublisher(
     sizeOf,
     maxItems: 200,
     maxSize: MAX_BYTES,
-    maxInFlight: 4,
+    maxInFlight: 1, // what comes meanwhile goes together: fewer produces, and each sooner
     isExpired: ({ deadline }) => performance.now() > deadline,
   })
 

@@ -12,10 +12,10 @@ const spread = (values: readonly number[]) => `${short(Math.min(...values))} to 
 const sideOf = (word: string, side: Side | undefined) =>
   side ? `  ${word} ${short(median(side.values))} ${side.unit} (${spread(side.values)})` : ''
 
-/** `name value unit`, and then what it was made of. */
-export function lineOf(measured: Measured): string {
+/** `name value unit`, and then what it was made of; and how it stands, if that means anything. */
+export function lineOf(measured: Measured, isJudged: boolean): string {
   const { name, unit, values, band, ours, limit } = measured
-  const bound = `must be ${band.bound} ${band.must}, aim ${band.aim}: ${verdictOf(measured)}`
+  const bound = `must be ${band.bound} ${band.must}, aim ${band.aim}${isJudged ? `: ${verdictOf(measured)}` : ''}`
   return `${name} ${short(median(values))} ${unit}  (${spread(values)})${sideOf('ours', ours)}${sideOf('limit', limit)}  ${bound}`
 }
 

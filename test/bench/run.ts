@@ -69,7 +69,7 @@ await withBuild(async (build) => {
     try {
       for (const one of await figure.measure(lab)) {
         results.push({ figure: figure.name, about: figure.about, date, ...taken, ...jsonOf(one) })
-        print(lineOf(one))
+        print(lineOf(one, !options.quick))
       }
     } finally {
       await lab.close()

@@ -39,7 +39,8 @@ async function fromKafka(lab: Lab, rows: number): Promise<number> {
 async function fromMemory(lab: Lab, rows: number): Promise<number> {
   await lab.ground()
   const requests = Array.from({ length: rows }, aRequest)
-  const { db, close } = openDb({ url: lab.postgres.serviceUrl, name: 'bench', maxConnections: 1 }, lab.log)
+  const options = { url: lab.postgres.serviceUrl, name: 'bench', maxConnections: 1, keepsPlans: true }
+  const { db, close } = openDb(options, lab.log)
   const register = registerWith({ ...registrations(db), failureOf: dbFailure })
   const log = { clusterId: 'bench', topic: 'bench', partition: 0 }
   const began = performance.now()

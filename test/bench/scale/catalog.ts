@@ -20,7 +20,8 @@ export async function measureCatalog(lab: Lab, rows: number): Promise<CatalogCos
   const reads = await measureReads(ingress.url, sample)
   await ingress.stop()
 
-  const { db, close } = openDb({ url: lab.postgres.serviceUrl, name: 'bench', maxConnections: 1 }, lab.log)
+  const options = { url: lab.postgres.serviceUrl, name: 'bench', maxConnections: 1, keepsPlans: true }
+  const { db, close } = openDb(options, lab.log)
   const { read } = registrations(db)
   const ids = (turn: number) => sample.requestIds.slice((turn % 2) * OUTCOMES, ((turn % 2) + 1) * OUTCOMES)
   const readingOutcomesMs = await medianMs((turn) => read(ids(turn)))
