@@ -7,6 +7,8 @@ export interface GatherOptions<Item, Answer> {
   maxItems: number
   maxSize: number
   maxInFlight: number
+  /** How long a batch waits for those under way, for more to go with it, before it goes beside them; default: not. */
+  lingerMs?: number
   /** Whether nobody waits for it any more: then it is dropped instead of begun. */
   isExpired?: (item: Item) => boolean
 }
@@ -22,13 +24,30 @@ export class Expired extends Error {
  */
 export function gather<Item, Answer>(options: GatherOptions<Item, Answer>): (item: Item) => Promise<Answer> {
   const { run, sizeOf, maxItems, maxSize, maxInFlight } = options
-  const { countOf = () => 1, isExpired = () => false } = options
+  const { countOf = () => 1, isExpired = () => false, lingerMs = 0 } = options
   const waiting: { item: Item; resolve: (answer: Answer) => void; reject: (error: unknown) => void }[] = []
   let inFlight = 0
   let scheduled = false
+  let lastBegan = 0
+  let isLingering = false
+
+  /** For how long the next batch waits on purpose. */
+  function lingersMs(): number {
+    return inFlight === 0 || lingerMs === 0 ? 0 : lastBegan + lingerMs - performance.now()
+  }
 
   function schedule() {
     if (scheduled || waiting.length === 0 || inFlight >= maxInFlight) return
+    const ms = lingersMs()
+    if (ms > 0) {
+      if (!isLingering)
+        setTimeout(() => {
+          isLingering = false
+          schedule()
+        }, ms)
+      isLingering = true
+      return
+    }
     scheduled = true
     setImmediate(() => {
       scheduled = false
@@ -42,7 +61,7 @@ export function gather<Item, Answer>(options: GatherOptions<Item, Answer>): (ite
 
   function flush() {
     dropExpired()
-    while (waiting.length > 0 && inFlight < maxInFlight) {
+    while (waiting.length > 0 && inFlight < maxInFlight && lingersMs() <= 0) {
       let size = 0
       let count = 0
       const end = waiting.findIndex(({ item }, index) => {
@@ -52,6 +71,7 @@ export function gather<Item, Answer>(options: GatherOptions<Item, Answer>): (ite
       })
       const calls = waiting.splice(0, end === -1 ? waiting.length : end)
       inFlight += 1
+      lastBegan = performance.now()
       run(calls.map((call) => call.item))
         .then(
           (answers) => {
@@ -66,6 +86,7 @@ export function gather<Item, Answer>(options: GatherOptions<Item, Answer>): (ite
           schedule()
         })
     }
+    schedule()
   }
 
   return (item) =>

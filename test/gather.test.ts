@@ -8,7 +8,7 @@ import { until } from './support/until.ts'
 /** A gatherer whose batches end when the test says so. */
 function gatherer(
   options: Partial<
-    Pick<GatherOptions<number, string>, 'maxItems' | 'maxSize' | 'maxInFlight' | 'isExpired'>
+    Pick<GatherOptions<number, string>, 'maxItems' | 'maxSize' | 'maxInFlight' | 'lingerMs' | 'isExpired'>
   > = {},
 ) {
   const batches: { items: number[]; answer(): void; fail(error: unknown): void }[] = []
@@ -69,6 +69,35 @@ test('calls that come while a batch is under way go together after it', async ()
   batches[1]!.answer()
   expect(await Promise.all(later)).toEqual(['answer 2', 'answer 3'])
   expect(gathered()).toEqual([[1], [2, 3]])
+})
+
+test('calls linger for the batch under way, and go together once it ends', async () => {
+  const { call, batches, gathered } = gatherer({ maxInFlight: 2, lingerMs: 60_000 })
+  void call(1)
+  await until('the first batch', () => batches.length === 1)
+  void call(2)
+  await nextTurn()
+  void call(3)
+  await nextTurn()
+  expect(gathered()).toEqual([[1]])
+  batches[0]!.answer()
+  await until('the second batch', () => batches.length === 2)
+  expect(gathered()).toEqual([[1], [2, 3]])
+})
+
+test('calls linger no longer than they may, and beside no more batches than may be under way', async () => {
+  const { call, batches, gathered } = gatherer({ maxInFlight: 2, lingerMs: 30 })
+  void call(1)
+  await until('the first batch', () => batches.length === 1)
+  const began = performance.now()
+  void call(2)
+  await until('a batch beside it', () => batches.length === 2)
+  expect(performance.now() - began).toBeGreaterThan(15)
+  void call(3)
+  await new Promise((resolve) => setTimeout(resolve, 60))
+  expect(gathered()).toEqual([[1], [2]])
+  batches[1]!.answer()
+  await until('the last batch', () => batches.length === 3)
 })
 
 test('a call that nobody waits for any more is dropped, also while batches hang', async () => {

@@ -66,21 +66,41 @@ async function prepare(client: pg.PoolClient, keepsPlans: boolean): Promise<void
  * and a refusal is the usual way of a duplicate.
  */
 function queryKeepingSessions(pool: pg.Pool) {
-  return async (...args: Parameters<pg.PoolClient['query']>) => {
+  type Query = Parameters<pg.PoolClient['query']>
+
+  async function query(...[statement, ...rest]: Query) {
     const client = await pool.connect()
     let isOver = true
     try {
-      const [statement, ...rest] = args
       const result = await client.query(pooled.has(client) ? unnamed(statement) : statement, ...rest)
       isOver = false
       return result
     } catch (error) {
-      isOver = !(error instanceof pg.DatabaseError) || /^(08|57P|XX|0A000|26000)/.test(error.code ?? 'XX')
+      isOver =
+        !(error instanceof pg.DatabaseError) || /^(08|57P|XX)/.test(error.code ?? 'XX') || isPlanLost(error)
       throw error
     } finally {
       client.release(isOver)
     }
   }
+
+  return async (...[statement, ...rest]: Query) => {
+    try {
+      return await query(statement, ...rest)
+    } catch (error) {
+      if (!isPlanLost(error) || !isNamed(statement)) throw error
+      return query(unnamed(statement), ...rest) // it has run nothing
+    }
+  }
+}
+
+/** The session does not have the plan of a name, or has another one, or a type in it was made anew. */
+function isPlanLost(error: unknown): boolean {
+  return /^(0A000|26000|42P05)$/.test(String((error as { code?: unknown }).code))
+}
+
+function isNamed(statement: unknown): boolean {
+  return (statement as { name?: unknown }).name !== undefined
 }
 
 function unnamed<Statement>(statement: Statement): Statement {

@@ -6,6 +6,8 @@ export interface Chunk {
   records: KafkaMessage[]
   /** Of the values. */
   bytes: number
+  /** About what the records take in memory. */
+  heldBytes: number
   /** Where the log stands before them. */
   firstOffset: bigint
   /** Where the log goes on when these are settled. */
@@ -14,7 +16,7 @@ export interface Chunk {
 
 /** Offsets that no record is seen of: those of aborted transactions, and of their ends. */
 export function passage(firstOffset: bigint, nextOffset: bigint): Chunk {
-  return { records: [], bytes: 0, firstOffset, nextOffset }
+  return { records: [], bytes: 0, heldBytes: 0, firstOffset, nextOffset }
 }
 
 /**
@@ -25,7 +27,11 @@ export function* chunksOf(batch: Batch, fetchedOffset: bigint): Generator<Chunk>
   let firstOffset = fetchedOffset
   let records: KafkaMessage[] = []
   let bytes = 0
-  const chunk = (end: string): Chunk => ({ records, bytes, firstOffset, nextOffset: BigInt(end) + 1n })
+  let heldBytes = 0
+  const chunk = (end: string): Chunk => {
+    const nextOffset = BigInt(end) + 1n
+    return { records, bytes, heldBytes, firstOffset, nextOffset }
+  }
   for (const record of batch.messages) {
     const size = record.value?.length ?? 0
     if (
@@ -37,9 +43,24 @@ export function* chunksOf(batch: Batch, fetchedOffset: bigint): Generator<Chunk>
       firstOffset = full.nextOffset
       records = []
       bytes = 0
+      heldBytes = 0
     }
     records.push(record)
     bytes += size
+    heldBytes += heldBy(record)
   }
   if (records.length > 0) yield chunk(batch.lastOffset())
+}
+
+/** What a record takes beside its bytes. */
+const RECORD_BYTES = 512
+
+function heldBy({ key, value, headers }: KafkaMessage): number {
+  let bytes = RECORD_BYTES + (key?.length ?? 0) + (value?.length ?? 0)
+  for (const name in headers) {
+    const values = headers[name]
+    if (Array.isArray(values)) for (const one of values) bytes += name.length + one.length
+    else bytes += name.length + (values?.length ?? 0)
+  }
+  return bytes
 }

@@ -16,7 +16,8 @@ export interface Commits {
   forget(): void
 }
 
-export function commitsBeside(commit: (offsets: Offsets) => Promise<void>): Commits {
+/** `commit` does nothing, and answers undefined, while it cannot: then it is asked again. */
+export function commitsBeside(commit: (offsets: Offsets) => Promise<void> | undefined): Commits {
   let due = new Map<number, bigint>()
   let timer: NodeJS.Timeout | undefined
   let failure: { error: unknown } | undefined
@@ -26,7 +27,7 @@ export function commitsBeside(commit: (offsets: Offsets) => Promise<void>): Comm
 
   function soon(partition: number, offset: bigint) {
     due.set(partition, offset)
-    timer ??= setTimeout(() => void now(), INTERVAL_MS)
+    timer ??= setTimeout(() => void now(), INTERVAL_MS).unref()
   }
 
   async function now(): Promise<void> {
@@ -42,15 +43,21 @@ export function commitsBeside(commit: (offsets: Offsets) => Promise<void>): Comm
   async function attempt(offsets: Offsets): Promise<void> {
     const mine = asked
     for (const [partition, offset] of offsets) mine.set(partition, offset)
+    const committing = commit(offsets)
+    if (!committing) return again(offsets)
     try {
-      await commit(offsets)
+      await committing
       if (mine === asked) failure = undefined
     } catch (error) {
       if (mine !== asked) return // forgotten
       const left = [...offsets].filter(([partition, offset]) => asked.get(partition) === offset)
       if (left.length > 0) failure = { error }
-      for (const [partition, offset] of left) if (!due.has(partition)) soon(partition, offset)
+      again(left)
     }
+  }
+
+  function again(offsets: Iterable<[number, bigint]>) {
+    for (const [partition, offset] of offsets) if (!due.has(partition)) soon(partition, offset)
   }
 
   return {

@@ -46,8 +46,11 @@ export interface RunningConsumer {
 const LAST_COMMIT_MS = 1_000
 
 /** How long what is being settled is waited for before, and the farewell to the group may take after. */
-const SETTLE_MS = 4_000
+const SETTLE_MS = 3_000
 const LEAVE_MS = 2_000
+
+/** Until then nothing more is taken, and what is fetched all the same is not fetched all the time. */
+const CLOSING_PAUSE_MS = 100
 
 const HEARTBEAT_MS = 2_000
 
@@ -95,17 +98,16 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
   const aligned = alignment({
     read: readProgress,
     readCommitted,
-    seek: (partition, offset) =>
-      asMember(() => consumer.seek({ topic, partition, offset: offset.toString() })),
+    seek,
     drop: lanes.drop,
     isBusy: lanes.isBusy,
   })
-  const commits = commitsBeside(async (offsets) => {
+  const commits = commitsBeside((offsets) => {
     const partitions = Array.from(offsets, ([partition, offset]) => ({
       partition,
       offset: offset.toString(),
     }))
-    await commitOffsets?.({ topics: [{ topic, partitions }] })
+    return commitOffsets?.({ topics: [{ topic, partitions }] })
   })
   let commitOffsets: EachBatchPayload['commitOffsetsIfNecessary'] | undefined
   let assigned: readonly number[] | undefined
@@ -156,7 +158,9 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     watching.active(partition)
     if (batchSize > 0) return
     const [first, next] = [BigInt(firstOffset ?? lastOffset), BigInt(lastOffset) + 1n]
-    if (await isInLine(partition, first)) take(partition, [passage(first, next)], next)
+    const isTaken = await isInLine(partition, first)
+    if (isTaken) take(partition, [passage(first, next)], next)
+    if (isTaken === undefined) seek(partition, first) // kafkajs has gone past it by itself
   })
   const watching = watch({
     readOffsets,
@@ -199,12 +203,13 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     try {
       commits.rethrow()
       const first = fetchedOffset(batch)
-      if ((await isInLine(partition, first, BigInt(batch.highWatermark))) && isRunning() && !isStale()) {
+      const isOver = () => !isRunning() || isStale()
+      if (!isOver() && (await isInLine(partition, first, BigInt(batch.highWatermark))) && !isOver()) {
         commitOffsets = payload.commitOffsetsIfNecessary
         take(partition, chunksOf(batch, first), BigInt(batch.lastOffset()) + 1n)
         resolveOffset(batch.lastOffset())
       }
-      await (closing ? lanes.idle() : lanes.ready())
+      await (closing ? delay(CLOSING_PAUSE_MS) : lanes.ready())
       await heartbeat()
     } catch (error) {
       if (isRebalance(error)) await lastCommit() // or whoever has the partition next does the same once more
@@ -220,16 +225,25 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     await within(LAST_COMMIT_MS, commits.now()).catch(() => {})
   }
 
-  /** Whether what was read of a partition from `first` on may be taken; where not, it comes again. */
-  async function isInLine(partition: number, first: bigint, high?: bigint): Promise<boolean> {
+  /**
+   * Whether what was read of a partition from `first` on may be taken. If not, another place is read first, or undefined:
+   * the partition waits.
+   */
+  async function isInLine(partition: number, first: bigint, high?: bigint): Promise<boolean | undefined> {
     const membership = memberships
     const isMine = () => membership === memberships && assigned?.includes(partition) && !closing
     try {
       return Boolean((await aligned.align(partition, first, high)) && isMine())
     } catch (error) {
-      if (isMine()) wait(partition, error)
-      return false
+      if (!isMine()) return false
+      wait(partition, error)
+      return undefined
     }
+  }
+
+  /** Has kafkajs read on from there. While the group rebalances it would remember that for another assignment. */
+  function seek(partition: number, offset: bigint) {
+    if (!rebalancing) asMember(() => consumer.seek({ topic, partition, offset: offset.toString() }))
   }
 
   function take(partition: number, chunks: Iterable<Chunk>, next: bigint) {
@@ -252,11 +266,11 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
       aligned.sendTo(partition, stored < chunk.firstOffset ? stored : chunk.firstOffset)
       return wait(partition, error)
     }
-    if (membership !== memberships) return
+    if (membership !== memberships || aligned.position(partition) !== position) return
     onStep('settled')
     endWait(partition)
     aligned.settled(partition, chunk.nextOffset)
-    if (commitOffsets) commits.soon(partition, chunk.nextOffset)
+    commits.soon(partition, chunk.nextOffset)
   }
 
   /** Pauses a partition, ever longer, until it is read on. Heartbeats go on meanwhile. */

@@ -33,7 +33,7 @@ export function openLanes(settle: (partition: number, chunk: Chunk) => Promise<v
 
   function put(partition: number, chunks: Iterable<Chunk>) {
     const following = [...chunks]
-    bytes += bytesOf(following)
+    bytes += heldBy(following)
     const lane = lanes.get(partition)
     if (lane) lane.push(...following)
     else void run(partition, following)
@@ -44,14 +44,14 @@ export function openLanes(settle: (partition: number, chunk: Chunk) => Promise<v
     while (following.length > 0) {
       const chunk = takeChunk(following)
       await settle(partition, chunk)
-      bytes -= chunk.bytes
+      bytes -= chunk.heldBytes
       if (following.length === 0) lanes.delete(partition)
       tell()
     }
   }
 
   function drop(partition: number) {
-    bytes -= bytesOf(lanes.get(partition)?.splice(0) ?? [])
+    bytes -= heldBy(lanes.get(partition)?.splice(0) ?? [])
     tell()
   }
 
@@ -93,8 +93,8 @@ export function openLanes(settle: (partition: number, chunk: Chunk) => Promise<v
   }
 }
 
-function bytesOf(chunks: readonly Chunk[]): number {
-  return chunks.reduce((sum, chunk) => sum + chunk.bytes, 0)
+function heldBy(chunks: readonly Chunk[]): number {
+  return chunks.reduce((sum, chunk) => sum + chunk.heldBytes, 0)
 }
 
 /** Takes the first of these, and what follows it as far as all of it is one chunk. */
@@ -110,7 +110,8 @@ function takeChunk(chunks: Chunk[]): Chunk {
   if (taken.length === 1) return taken[0]!
   return {
     records: taken.flatMap((chunk) => chunk.records),
-    bytes: bytesOf(taken),
+    bytes: taken.reduce((sum, chunk) => sum + chunk.bytes, 0),
+    heldBytes: heldBy(taken),
     firstOffset: taken[0]!.firstOffset,
     nextOffset: taken.at(-1)!.nextOffset,
   }

@@ -49,6 +49,19 @@ test('the plan of a statement with a name is kept by the session', async () => {
   expect(await plansKept(registry.world.infrastructure.databaseUrl)).toEqual([{ name: 'say' }])
 })
 
+test('a statement whose plan its session has lost is run all the same', async () => {
+  const { db, close } = openDb(
+    { url: registry.world.infrastructure.databaseUrl, name: 'test', maxConnections: 1 },
+    createLogger('silent'),
+  )
+  onTestFinished(close)
+  const say = async () => (await executeNamed(db, 'say', sql`select 'one' as text`)).rows
+  await say()
+  await db.execute(sql`deallocate all`)
+  expect(await say()).toEqual([{ text: 'one' }])
+  expect(await say()).toEqual([{ text: 'one' }])
+})
+
 test('behind a pooler, which may give each statement another session, no plan is kept', async () => {
   const pooler = await startPooler(registry.world.infrastructure.databaseUrl)
   expect(await plansKept(pooler.url)).toEqual([])

@@ -245,6 +245,30 @@ test('a worker that starts behind aborted transactions settles the log to its en
   expect(errors(worker)).toEqual([])
 })
 
+test('aborted transactions that nothing follows are settled once the database can be read, and nothing waits', async () => {
+  const { world, service } = await onePartition()
+  await produce(world, [record()])
+  await replied(world, 1)
+  await service.close()
+  const worker = await startWorker(world) // it knows nothing of the partition before something comes
+  const user = new URL(world.infrastructure.databaseUrl).username
+  await world.owner.query(`revoke select on consumer_progress from ${user}`)
+  const producer = plainKafka(world).producer({
+    transactionalId: `test-${crypto.randomUUID()}`,
+    idempotent: true,
+    maxInFlightRequests: 1,
+  })
+  await producer.connect()
+  const transaction = await producer.transaction()
+  await transaction.send({ topic: world.env.REQUEST_TOPIC!, messages: threeRecords() })
+  await transaction.abort()
+  await producer.disconnect()
+  await until('a worker that waits', async () => worker.logs.some(({ msg }) => msg === 'the worker waits'))
+  await world.owner.query(`grant select on consumer_progress to ${user}`)
+  await settled(world, 5)
+  await until('readiness', async () => (await get(`${worker.url}/health/ready`)).status === 200)
+})
+
 test('records behind aborted ones are settled once the database takes them, however often it did not', async () => {
   const { world, service } = await onePartition()
   const topic = world.env.REQUEST_TOPIC!

@@ -54,6 +54,23 @@ test('a commit does not wait for one that is under way, and the end waits for bo
   await end
 })
 
+test('what cannot be committed yet stays due, and nobody is told of a failure', async () => {
+  let isMember = false
+  const sent: Offsets[] = []
+  const commits = commitsBeside((offsets) => {
+    if (!isMember) return undefined
+    sent.push(offsets)
+    return Promise.resolve()
+  })
+  onTestFinished(() => commits.forget())
+  commits.soon(0, 5n)
+  await commits.now()
+  commits.rethrow()
+  isMember = true
+  await until('the commit', () => sent.length === 1)
+  expect(sent).toEqual([new Map([[0, 5n]])])
+})
+
 test('a commit that fails is made up for by itself, and is told of once', async () => {
   const { commits, asked, sent } = committing()
   commits.rethrow()

@@ -18,13 +18,13 @@ function settling() {
   return { lanes, asked, begun }
 }
 
-/** Records from `first` up to and without `next`, of so many bytes together. */
-function chunk(first: number, next: number, bytes = next - first): Chunk {
+/** Records from `first` up to and without `next`, of so many bytes together, which they hold too. */
+function chunk(first: number, next: number, bytes = next - first, heldBytes = bytes): Chunk {
   const records = Array.from(
     { length: next - first },
     (_, index) => ({ offset: String(first + index) }) as KafkaMessage,
   )
-  return { records, bytes, firstOffset: BigInt(first), nextOffset: BigInt(next) }
+  return { records, bytes, heldBytes, firstOffset: BigInt(first), nextOffset: BigInt(next) }
 }
 
 /** Whether a promise is settled within a while. */
@@ -125,6 +125,15 @@ test('more is fetched while a little is being settled, and not while there is mu
   asked[1]!.done()
   await Promise.all(ready)
   expect(lanes.isBusy()).toBe(true)
+})
+
+test('there is much, too, where the values are small', async () => {
+  const { lanes, asked } = settling()
+  lanes.put(0, [chunk(0, 500, 0, LARGE)])
+  const ready = lanes.ready()
+  expect(await isDone(ready)).toBe(false)
+  asked[0]!.done()
+  await ready
 })
 
 test('what is dropped makes room', async () => {

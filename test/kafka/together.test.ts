@@ -9,6 +9,7 @@ function placed(partition: number, records = 1, attempts = 1): PlacedChunk {
     chunk: {
       records: Array.from({ length: records }, (_, offset) => ({ offset: String(offset) }) as KafkaMessage),
       bytes: records,
+      heldBytes: records,
       firstOffset: 0n,
       nextOffset: BigInt(records),
     },
