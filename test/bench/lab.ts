@@ -53,10 +53,12 @@ export interface LabOptions {
   build: string
   /** A little of everything, to see that it runs. */
   quick: boolean
+  /** Where each of our processes leaves a CPU profile by its name; then a round is enough. */
+  profiles?: string | undefined
   say(line: string): void
 }
 
-export async function openLab({ build, quick, say }: LabOptions): Promise<Lab> {
+export async function openLab({ build, quick, profiles, say }: LabOptions): Promise<Lab> {
   const opened = closeStack()
   try {
     const servers = await startOwnServers({ durable: true })
@@ -73,8 +75,18 @@ export async function openLab({ build, quick, say }: LabOptions): Promise<Lab> {
     await admin.connect()
     opened.add(() => admin.disconnect())
 
-    async function run(script: string, env: Record<string, string>): Promise<Running> {
-      const running = await runScript(script, env)
+    let profiled = 0
+    const profiling = (name: string) =>
+      profiles === undefined
+        ? []
+        : ['--cpu-prof', `--cpu-prof-dir=${profiles}`, `--cpu-prof-name=${++profiled}-${name}`]
+
+    async function run(
+      script: string,
+      env: Record<string, string>,
+      nodeOptions: readonly string[] = [],
+    ): Promise<Running> {
+      const running = await runScript(script, env, nodeOptions)
       opened.add(() => running.stop())
       return running
     }
@@ -90,7 +102,7 @@ export async function openLab({ build, quick, say }: LabOptions): Promise<Lab> {
       kafka,
       log: pino({ level: 'silent' }),
       query: async (text, values) => (await owner.query(text, values)).rows,
-      rounds: (usual) => (quick ? 1 : usual),
+      rounds: (usual) => (quick || profiles !== undefined ? 1 : usual),
       size: (usual) => (quick ? Math.ceil(usual / 20) : usual),
       async ground({ partitions = 12, rows = ROWS_BEFORE } = {}) {
         await owner.query('truncate workflow, registration_request, consumer_progress')
@@ -119,7 +131,8 @@ export async function openLab({ build, quick, say }: LabOptions): Promise<Lab> {
         }
         return { topics, env }
       },
-      start: (name, ground, env = {}) => run(`${build}/${name}.js`, { ...ground.env, ...env }),
+      start: (name, ground, env = {}) =>
+        run(`${build}/${name}.js`, { ...ground.env, ...env }, profiling(name)),
       startLimit: (name, ground) =>
         run(new URL(`limits/${name}.ts`, import.meta.url).pathname, { ...ground.env }),
       say,

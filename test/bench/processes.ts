@@ -21,9 +21,13 @@ const TICKS_PER_SECOND = 100
 const PAGE_BYTES = 4_096
 
 /** Starts a script; resolves when it says where it listens, and rejects with what it said when it ends before. */
-export async function runScript(script: string, env: Readonly<Record<string, string>>): Promise<Running> {
+export async function runScript(
+  script: string,
+  env: Readonly<Record<string, string>>,
+  nodeOptions: readonly string[] = [],
+): Promise<Running> {
   const began = performance.now()
-  const child = spawn(process.execPath, [script], {
+  const child = spawn(process.execPath, [...nodeOptions, script], {
     env: { PATH: process.env.PATH, NODE_ENV: 'production', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
