@@ -41,8 +41,10 @@ function tableOf(results: readonly Result[]): string {
   })
   const head = ['figure', 'ours ÷ limit', 'ours', 'limit', 'ratio (min–max)', 'must', 'aim', 'reached']
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
-  const taken = new Set(results.map(takenWith))
-  const note = [...taken].map((words) => `Taken ${words}.`).join('\n')
+  const taken = Map.groupBy(results, takenWith)
+  const which = (some: readonly Result[]) =>
+    taken.size > 1 ? `${[...new Set(some.map(({ figure }) => `\`${figure}\``))].join(', ')}: taken` : 'Taken'
+  const note = [...taken].map(([words, some]) => `${which(some)} ${words}.`).join('\n\n')
   return [note, '', line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
 }
 
