@@ -28,6 +28,18 @@ const record = (fields?: Record<string, unknown>) => ({
   headers: { 'request-id': crypto.randomUUID() },
 })
 
+/** A producer whose records come in transactions. */
+async function startTransactional(world: World) {
+  const producer = plainKafka(world).producer({
+    transactionalId: `test-${crypto.randomUUID()}`,
+    idempotent: true,
+    maxInFlightRequests: 1,
+  })
+  await producer.connect()
+  onTestFinished(() => producer.disconnect())
+  return producer
+}
+
 /** Three records of every kind of outcome that a record can have by itself. */
 function threeRecords() {
   const workflow_name = `wf-${crypto.randomUUID()}`
@@ -180,13 +192,7 @@ test('a database that falls back on a quiet partition is caught up with while an
 test('a log that ends in aborted transactions is settled to its end, without a gap', async () => {
   const { world, service } = await onePartition()
   const topic = world.env.REQUEST_TOPIC!
-  const producer = plainKafka(world).producer({
-    transactionalId: `test-${crypto.randomUUID()}`,
-    idempotent: true,
-    maxInFlightRequests: 1,
-  })
-  await producer.connect()
-  onTestFinished(() => producer.disconnect())
+  const producer = await startTransactional(world)
   const send = async (ending: 'commit' | 'abort', messages: ReturnType<typeof record>[]) => {
     const transaction = await producer.transaction()
     await transaction.send({ topic, messages })
@@ -226,16 +232,10 @@ test('a worker that starts behind aborted transactions settles the log to its en
   await produce(world, [record()])
   await replied(world, 1)
   await service.close()
-  const producer = plainKafka(world).producer({
-    transactionalId: `test-${crypto.randomUUID()}`,
-    idempotent: true,
-    maxInFlightRequests: 1,
-  })
-  await producer.connect()
+  const producer = await startTransactional(world)
   const transaction = await producer.transaction()
   await transaction.send({ topic, messages: threeRecords() })
   await transaction.abort()
-  await producer.disconnect()
   await until('the marker', async () => (await logEnds(world, topic)).get(0) === 5)
   expect(await progressIn(world)).toEqual([1])
 
@@ -253,16 +253,10 @@ test('aborted transactions that nothing follows are settled once the database ca
   const worker = await startWorker(world) // it knows nothing of the partition before something comes
   const user = new URL(world.infrastructure.databaseUrl).username
   await world.owner.query(`revoke select on consumer_progress from ${user}`)
-  const producer = plainKafka(world).producer({
-    transactionalId: `test-${crypto.randomUUID()}`,
-    idempotent: true,
-    maxInFlightRequests: 1,
-  })
-  await producer.connect()
+  const producer = await startTransactional(world)
   const transaction = await producer.transaction()
   await transaction.send({ topic: world.env.REQUEST_TOPIC!, messages: threeRecords() })
   await transaction.abort()
-  await producer.disconnect()
   await until('a worker that waits', async () => worker.logs.some(({ msg }) => msg === 'the worker waits'))
   await world.owner.query(`grant select on consumer_progress to ${user}`)
   await settled(world, 5)
@@ -275,18 +269,12 @@ test('records behind aborted ones are settled once the database takes them, howe
   await produce(world, [record()])
   await replied(world, 1)
   await service.close()
-  const producer = plainKafka(world).producer({
-    transactionalId: `test-${crypto.randomUUID()}`,
-    idempotent: true,
-    maxInFlightRequests: 1,
-  })
-  await producer.connect()
+  const producer = await startTransactional(world)
   for (const ending of ['abort', 'commit'] as const) {
     const transaction = await producer.transaction()
     await transaction.send({ topic, messages: [record(), record()] })
     await transaction[ending]()
   }
-  await producer.disconnect()
   await until('the markers', async () => (await logEnds(world, topic)).get(0) === 7)
   await world.owner.query(`
     create sequence refusals;
@@ -306,13 +294,7 @@ test('records behind aborted ones are settled once the database takes them, howe
 
 test('a bare id is 503 while its record waits behind an open transaction, and pending by its place', async () => {
   const { world, service } = await onePartition()
-  const producer = plainKafka(world).producer({
-    transactionalId: `test-${crypto.randomUUID()}`,
-    idempotent: true,
-    maxInFlightRequests: 1,
-  })
-  await producer.connect()
-  onTestFinished(() => producer.disconnect())
+  const producer = await startTransactional(world)
   const open = await producer.transaction()
   await open.send({ topic: world.env.REQUEST_TOPIC!, messages: [record()] })
   const accepted = await post(`${service.url}/api/v1/workflow-requests`, aWorkflow())
