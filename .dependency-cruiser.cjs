@@ -20,7 +20,7 @@ module.exports = {
     ),
     from('^src/(?!bin|embedded)', { path: '^src/embedded' }, 'Only processes start embedded servers'),
     from(
-      '^src/(?!kafka|app|topics-at-start)',
+      '^src/(?!kafka|reached-kafka|request-log|topics-at-start)',
       { path: 'node_modules/kafkajs' },
       'Only the Kafka side sees kafkajs',
     ),
@@ -28,6 +28,12 @@ module.exports = {
       '^src/(?!db|embedded)',
       { path: 'node_modules/(pg|drizzle-orm)/' },
       'Only the database side sees pg and Drizzle',
+    ),
+    from('^src/(?!tracing-sdk)', { path: 'node_modules/@opentelemetry' }, 'Only one file sees OpenTelemetry'),
+    from(
+      '^src',
+      { path: '^src/tracing-sdk', dynamic: false },
+      'That file is loaded only where something is traced',
     ),
     from('^src/client', { path: '^src/(?!client)' }, 'The client imports nothing of ours but itself'),
     from(

@@ -7,7 +7,13 @@ import { build, type Plugin } from 'esbuild'
  * The production build: `node esbuild.config.ts [FOLDER]` makes one file of each process and tool, and beside them the
  * files that they read. The folder (`dist`) can be copied anywhere, and needs nothing but Node.
  */
-const PROCESSES = ['ingress', 'worker', 'all-in-one', 'migrate', 'dlq', 'progress', 'topics', 'verify-replay']
+const PROCESSES = [
+  ...['ingress', 'worker', 'all-in-one', 'migrate'],
+  ...['health', 'dlq', 'progress', 'topics', 'verify-replay'],
+]
+
+/** A file of its own, which a process loads when it has to. */
+const LOADED_LATER = 'tracing-sdk'
 
 const OLDEST_NODE = 24
 
@@ -36,6 +42,16 @@ const nodeModules: Plugin = {
   },
 }
 
+/** Leaves that file out of the others. */
+const loadedLater: Plugin = {
+  name: 'loaded later',
+  setup({ onResolve }) {
+    onResolve({ filter: new RegExp(`/${LOADED_LATER}\\.ts$`) }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: `./${LOADED_LATER}.js`, external: true } : undefined,
+    )
+  },
+}
+
 /** Has the page about HTTP look for its files in a folder of the build, where it would look in its package. */
 const swaggerUi: Plugin = {
   name: 'files of Swagger UI',
@@ -49,8 +65,11 @@ const swaggerUi: Plugin = {
 }
 
 for (const folder of ['drizzle', 'swagger-ui']) rmSync(inBuild(folder), { recursive: true, force: true })
-await build({
-  entryPoints: PROCESSES.map((name) => inProject('src', 'bin', `${name}.ts`)),
+const { metafile } = await build({
+  entryPoints: [
+    ...PROCESSES.map((name) => ({ in: inProject('src', 'bin', `${name}.ts`), out: name })),
+    { in: inProject('src', `${LOADED_LATER}.ts`), out: LOADED_LATER },
+  ],
   outdir: inBuild(),
   bundle: true,
   platform: 'node',
@@ -62,11 +81,27 @@ await build({
   legalComments: 'none',
   banner: { js: HEAD },
   external: ['pg-native'],
-  plugins: [nodeModules, swaggerUi],
+  plugins: [nodeModules, loadedLater, swaggerUi],
   logLevel: 'warning',
+  metafile: true,
 })
 cpSync(inProject('drizzle'), inBuild('drizzle'), { recursive: true })
 cpSync(inProject('node_modules/@fastify/swagger-ui/static'), inBuild('swagger-ui', 'static'), {
   recursive: true,
 })
 writeFileSync(inBuild('package.json'), '{ "type": "module" }\n')
+writeFileSync(
+  inBuild('sbom.cdx.json'),
+  `${JSON.stringify(billOfMaterials(Object.keys(metafile.inputs)), undefined, 2)}\n`,
+)
+
+/** The packages that these files belong to, as CycloneDX lists them. */
+function billOfMaterials(files: readonly string[]) {
+  const folders = files.flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? [])
+  const packages = [...new Set(folders)].sort().map((folder) => {
+    const { name, version, license } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'))
+    const purl = `pkg:npm/${name.replace('@', '%40')}@${version}`
+    return { type: 'library', name, version, purl, licenses: [{ expression: license }] }
+  })
+  return { bomFormat: 'CycloneDX', specVersion: '1.5', version: 1, components: packages }
+}

@@ -1,58 +1,36 @@
 import type { FastifyPluginAsync } from 'fastify'
-import type { Admin, Kafka } from 'kafkajs'
 import { type CloseStack, closeStack } from './close-stack.ts'
 import type { Config, Infrastructure } from './config.ts'
-import { catalog, catalogChanges } from './db/catalog.ts'
-import { dbRefusal } from './db/failure.ts'
-import { throwingFaults } from './db/faults.ts'
 import { isMigrated, migrate } from './db/migrate.ts'
-import { type Db, type DbOptions, openDb } from './db/open.ts'
-import { outlooks } from './db/outlook.ts'
-import { progressOf } from './db/progress.ts'
-import { purgeOf } from './db/purge.ts'
-import { registrations } from './db/registrations.ts'
-import { dbFailure } from './db/sqlstate.ts'
-import { logTag } from './domain/accepted-at.ts'
-import { Fault } from './domain/fault.ts'
-import { CHUNK_LIMITS } from './domain/limits.ts'
-import { type MakeProblem, problemsAt } from './domain/problem.ts'
-import type { Registered, Settled, ValidRequest } from './domain/request.ts'
-import { foreseeWith } from './dry-run.ts'
-import { gather } from './gather.ts'
-import { batchRoutes } from './http/batch.ts'
-import { catalogRoutes } from './http/catalog.ts'
-import { descriptionRoutes } from './http/description.ts'
-import { type Check, healthRoutes } from './http/health.ts'
-import { requestListRoutes } from './http/request-list.ts'
+import type { Db } from './db/open.ts'
+import { problemsAt } from './domain/problem.ts'
+import { exposureOf } from './exposure.ts'
+import { healthRoutes } from './http/health.ts'
+import { serveMetrics } from './http/metrics-server.ts'
 import { buildServer } from './http/server.ts'
-import { workflowRequestRoutes } from './http/workflow-requests.ts'
-import { workflowRoutes } from './http/workflows.ts'
-import { kafkaClient } from './kafka/client.ts'
-import { startConsumer } from './kafka/consumer.ts'
-import { asyncApiDocument } from './kafka/contract/asyncapi.ts'
-import { eventSchemas } from './kafka/contract/schemas.ts'
-import { kafkaRefusal } from './kafka/failure.ts'
-import { toLogEnd } from './kafka/list-offsets.ts'
-import { readCommitted, readOffsets } from './kafka/log-offsets.ts'
-import { requestMessage } from './kafka/messages.ts'
-import { openPublisher, type Publisher } from './kafka/publish.ts'
-import { openReplies, ROUTE_TIMEOUT_MS } from './kafka/replies.ts'
-import { type Step, settleWith } from './kafka/settle.ts'
-import type { TopicsFound } from './kafka/topics.ts'
+import { tokensOf } from './http/tokens.ts'
+import { ingressRoutes } from './ingress.ts'
+import { CLIENT_ID, kafkaClient } from './kafka/client.ts'
+import type { RunningConsumer } from './kafka/consumer.ts'
+import type { Step } from './kafka/settle.ts'
 import type { Logger } from './logger.ts'
-import { outcomeWaiters } from './outcome-waiters.ts'
-import { registerWith } from './register.ts'
-import { startRetention } from './retention.ts'
+import { openMetrics } from './metrics.ts'
+import { type Opening, opening } from './opening.ts'
+import { poolsOf } from './pools.ts'
+import { reachKafka } from './reached-kafka.ts'
+import { readinessOf } from './readiness.ts'
+import { readsOf } from './reads.ts'
 import { reaching, StartError } from './start-error.ts'
-import { readStatusWith } from './status.ts'
-import { prepareTopics, purgedTooSoon, refuseOtherMembers } from './topics-at-start.ts'
-import { TimeLimitExceeded, within } from './within.ts'
+import { openTracing } from './tracing.ts'
+import { startWorker } from './worker.ts'
 
 export type Role = 'ingress' | 'worker'
 
 export interface RunningApp {
   /** Where HTTP listens. */
   url: string
+  /** Where the metrics are. */
+  metricsUrl: string
   /** Finishes what is in hand and closes everything. */
   close(): Promise<void>
 }
@@ -72,284 +50,148 @@ export interface StartOptions {
   signal?: AbortSignal
 }
 
-/** Opens, connects and starts everything that `roles` ask for; what opened first closes last. */
+/** How long a start tries to reach a server, before it goes on without it. */
+const PATIENCE_MS = 5_000
+
+/**
+ * Opens, connects and starts everything that `roles` ask for; what opened first closes last. A server that is away is
+ * waited for, and readiness tells. One that refuses us ends the start with a `StartError`, and later the process.
+ */
 export async function start(options: StartOptions): Promise<RunningApp> {
   const { config, infrastructure, roles, log, say } = options
+  const hasDoors = roles.includes('ingress')
+  const hasWorker = roles.includes('worker')
   const opened = closeStack()
-  const makeProblem = problemsAt(config.problemBaseUrl)
-  const { topics } = config
-  const pool = (name: string, maxConnections: number, options?: PoolOptions) => {
-    const open = openDb({ url: infrastructure.databaseUrl, name, maxConnections, ...options }, log)
-    opened.add(() => open.close())
-    return open.db
-  }
+  const open = openerOf(options, opened)
   try {
-    const kafka = kafkaClient(infrastructure.kafka, CLIENT_ID, log) // reads its files before anything is opened
-    if (infrastructure.migrateDatabaseUrl) {
-      const { migrateDatabaseUrl, databaseUrl } = infrastructure
-      await reaching('MIGRATE_DATABASE_URL', () => migrate(migrateDatabaseUrl, databaseUrl))
-      say('PostgreSQL: the schema is up to date')
-    }
-    const readDb = pool('reads', 4)
-    if (!(await reaching('DATABASE_URL', () => isMigrated(readDb))))
-      throw new StartError(
-        'The schema of the database is behind this code: run `npm run migrate` as its owner first',
-      )
+    const client = kafkaClient(infrastructure.kafka, CLIENT_ID, log) // reads its files before anything is opened
+    const tracing = await openTracing({ endpoint: config.traceEndpoint, log })
+    if (tracing) opened.add(() => tracing.close())
+    const makeProblem = problemsAt(config.problemBaseUrl)
+    const metrics = openMetrics()
+    const { host, metricsPort } = config.http
+    const metricsServer = await listening('METRICS_PORT', host, metricsPort, () =>
+      serveMetrics({ host, port: metricsPort, text: metrics.text, contentType: metrics.contentType, log }),
+    )
+    opened.add(() => metricsServer.close())
+    const pool = poolsOf(infrastructure.databaseUrl, log, metrics.pool)
+    const readDb = pool(opened, 'reads', 4)
     const reads = readsOf(readDb)
 
-    const admin = kafka.admin()
-    opened.add(() => admin.disconnect())
-    await reaching('KAFKA_BROKERS', () => admin.connect())
-    const { clusterId } = await reaching('KAFKA_BROKERS', () => admin.describeCluster())
-    const found = await prepareTopics(admin, options)
-    // One for each topic: a topic that is gone stops, in kafkajs, whatever else a producer has sent to.
-    const publish = async () => {
-      const publisher = await reaching('KAFKA_BROKERS', () =>
-        openPublisher(kafka, { timeoutMs: config.kafkaSendTimeoutMs }),
-      )
-      opened.add(() => publisher.close())
-      return publisher
+    const database = open('PostgreSQL', PATIENCE_MS, async () => {
+      await prepareSchema(options, readDb)
+      return reads
+    })
+    const kafka = open('Kafka', PATIENCE_MS, (opened) => reachKafka(client, options, opened))
+    await Promise.all([database.tried, kafka.tried])
+
+    const shared = { config, pool, makeProblem, metrics, log, tracing }
+    const routes: FastifyPluginAsync[] = []
+    if (hasDoors) {
+      const publishing = open('the asynchronous door', undefined, async (opened) => {
+        const reached = await kafka.opened
+        return { kafka: reached, publisher: await reached.publish(opened) }
+      })
+      if (kafka.value) await publishing.tried
+      routes.push(...ingressRoutes({ ...shared, reads, publishing: publishing.opened }, opened))
     }
-
-    const shared: Shared = { config, clusterId, kafka, admin, found, publish, makeProblem, log, pool }
-    const needed = [
-      topics.requests,
-      ...(roles.includes('worker') ? [topics.replies, topics.deadLetters] : []),
-    ]
-    const checks: Check[] = [
-      () => reason('PostgreSQL does not answer', () => reads.progress.read(clusterId, topics.requests)),
-      ...needed.map(
-        (topic): Check =>
-          () =>
-            reason(`Kafka does not answer for the topic ${topic}`, () =>
-              admin.fetchTopicMetadata({ topics: [topic] }),
-            ),
-      ),
-    ]
-    let troubles = () => ['the worker has not joined its consumer group yet']
-    if (roles.includes('worker')) checks.push(async () => troubles())
-    const routes: FastifyPluginAsync[] = [healthRoutes({ checks, makeProblem })]
-
-    if (roles.includes('ingress')) routes.push(...ingressRoutes(shared, reads, await publish()))
-
-    const server = await buildServer({ routes, makeProblem, log })
+    let consumer: RunningConsumer | undefined
+    const troubles = () => consumer?.troubles() ?? ['the worker has not joined its consumer group yet']
+    const readiness = readinessOf({
+      database,
+      kafka,
+      topics: config.topics,
+      hasDoors,
+      ...(hasWorker && { troubles }),
+    })
+    routes.push(healthRoutes({ ...readiness, makeProblem }))
+    const server = await buildServer({
+      ...{ routes, makeProblem, log, tracing },
+      onAnswered: metrics.answered,
+      readToken: config.access && tokensOf(config.access),
+    })
     opened.add(() => server.close())
-    const url = await listen(server, config.http)
+    const url = await listening('PORT', host, config.http.port, () => server.listen(config.http))
     say(`HTTP: listening on ${url}`)
-
-    if (roles.includes('worker')) {
-      const consumer = await startWorker(shared, options, opened)
-      troubles = consumer.troubles
-      // Of two that start at once, neither saw the other before.
-      await refuseOtherMembers(admin, config.consumerGroup, topics.requests)
-      opened.add(() => server.close()) // first of all at the end: no request comes in while the worker finishes
-      say('Worker: consuming')
+    say(`Metrics: ${metricsServer.url}`)
+    const exposure = hasDoors ? exposureOf(config) : undefined
+    if (exposure) {
+      log.warn(exposure)
+      say(`Warning: ${exposure}`)
     }
-    return { url, close: opened.close }
+
+    if (hasWorker) {
+      metrics.worker(() => consumer?.state())
+      const worker = open('the worker', undefined, async (opened) => {
+        const [reached] = await Promise.all([kafka.opened, database.opened])
+        consumer = await startWorker({ ...options, ...shared, kafka: reached }, opened)
+        say('Worker: consuming')
+      })
+      if (kafka.value && database.value) await worker.tried
+      opened.add(() => server.close()) // first of all at the end: no request comes in while the worker finishes
+    }
+    return { url, metricsUrl: metricsServer.url, close: opened.close }
   } catch (error) {
     await opened.close().catch(() => {}) // the failure to start is the one to report
     throw error
   }
 }
 
-/** What the two roles share. */
-interface Shared {
-  config: Config
-  clusterId: string
-  kafka: Kafka
-  admin: Admin
-  found: TopicsFound
-  /** Opens a publisher; it closes with everything. */
-  publish: () => Promise<Publisher>
-  makeProblem: MakeProblem
-  log: Logger
-  /** A pool of connections of its own for each use. */
-  pool: (name: string, maxConnections: number, options?: PoolOptions) => Db
-}
-
-type PoolOptions = Pick<DbOptions, 'keepsPlans'>
-
-type Reads = ReturnType<typeof readsOf>
-
-/** Reads that no outcome depends on. */
-function readsOf(db: Db) {
-  return {
-    catalog: throwingFaults(catalog(db)),
-    outlook: throwingFaults(outlooks(db)),
-    status: throwingFaults(registrations(db)),
-    progress: throwingFaults(progressOf(db)),
+/** Opens what may be away, tells of it, and has it closed with `opened`. */
+function openerOf({ log, say, onCrash }: StartOptions, opened: CloseStack) {
+  return function open<T>(
+    name: string,
+    patienceMs: number | undefined,
+    step: (opened: CloseStack) => Promise<T>,
+  ): Opening<T> {
+    const one = opening({
+      name,
+      ...(patienceMs !== undefined && { patienceMs }),
+      open: step,
+      onWait({ reason }) {
+        log.warn({ reason }, 'the start waits')
+        say(`Waiting: ${reason}`)
+      },
+      onOpen() {
+        log.info({ server: name }, 'the start goes on')
+        say(`${name} answers`)
+      },
+      onRefused: (error) => onCrash(error as Error),
+    })
+    opened.add(() => one.close())
+    return one
   }
 }
 
-/** The two HTTP doors, each with what it needs and nothing of the other. */
-function ingressRoutes(shared: Shared, reads: Reads, publisher: Publisher): FastifyPluginAsync[] {
-  const { config, clusterId, admin, makeProblem, pool } = shared
-  const topic = config.topics.requests
-  const writes = pool('writes', 4, { keepsPlans: true })
-  const lists = readsOf(pool('lists', 2)) // what may take long holds up nothing else
-  const register = registerWith({ ...registrations(writes), failureOf: dbFailure })
-  const registerTogether = gather<{ request: ValidRequest; bytes: number }, Registered>({
-    run: (calls) => register(calls.map(({ request }) => request)),
-    sizeOf: ({ bytes }) => bytes,
-    maxItems: CHUNK_LIMITS.requests,
-    maxSize: CHUNK_LIMITS.bytes,
-    maxInFlight: 2,
-  })
-  const readStoredTogether = gather<string, Settled | undefined>({
-    run: async (ids) => {
-      const stored = await reads.status.read(ids)
-      return ids.map((id) => stored.get(id))
-    },
-    ...{ sizeOf: () => 0, maxItems: 500, maxSize: 0, maxInFlight: 2 },
-  })
-  const registerBatch = gather<readonly ValidRequest[], Registered[]>({
-    run: (batches) => Promise.all(batches.map((requests) => register(requests))),
-    ...{ sizeOf: () => 0, maxItems: 1, maxSize: 0, maxInFlight: 2 }, // each alone, and beside the single ones
-  })
-  const foresee = foreseeWith({ look: reads.outlook.look, read: reads.status.read })
-  const readLogTogether = gather({
-    run: async (callers: null[]) => {
-      const log = await within(
-        CHECK_TIMEOUT_MS,
-        toLogEnd(() => readOffsets(admin, topic)),
-      )
-      return callers.map(() => log)
-    },
-    ...{ sizeOf: () => 0, maxItems: Number.POSITIVE_INFINITY, maxSize: 0, maxInFlight: 1 },
-  })
-  const readStatus = readStatusWith({
-    read: readStoredTogether,
-    readProgress: reads.progress.read,
-    readPartition: reads.progress.readOne,
-    readLogs: reads.progress.readLogs,
-    readLog: () => readLogTogether(null),
-    clusterId,
-    topic,
-  })
-  return [
-    descriptionRoutes({
-      problemBaseUrl: config.problemBaseUrl,
-      events: {
-        document: asyncApiDocument(config.topics, config.problemBaseUrl),
-        schemas: eventSchemas(config.problemBaseUrl),
-      },
-      makeProblem,
-    }),
-    workflowRoutes({
-      register: (request, bytes) => registerTogether({ request, bytes }),
-      foresee,
-      workflowById: reads.catalog.byId,
-      makeProblem,
-    }),
-    batchRoutes({ register: registerBatch, foresee, workflowsByIds: reads.catalog.byIds, makeProblem }),
-    catalogRoutes({
-      catalog: { ...lists.catalog, byId: reads.catalog.byId, byVersion: reads.catalog.byVersion },
-      change: throwingFaults(catalogChanges(writes)).change,
-      makeProblem,
-    }),
-    workflowRequestRoutes({
-      foresee,
-      publish: ({ workflow, ...request }, body, trace) =>
-        publisher.send(
-          topic,
-          requestMessage({ ...request, workflowName: workflow.workflow_name, body, trace }),
-        ),
-      readStatus: (requestId, at) => promptly(readStatus(requestId, at)),
-      waiters: outcomeWaiters({
-        read: reads.status.read,
-        readProgress: () => reads.progress.read(clusterId, topic),
-      }),
-      logTag: logTag(clusterId, topic),
-      workflowById: (workflowId) => promptly(reads.catalog.byId(workflowId)),
-      makeProblem,
-    }),
-    requestListRoutes({ list: lists.status.list, makeProblem }),
-  ]
+/** Migrates where that is asked for, and sees to it that the schema is not behind this code. Throws a `StartError`. */
+async function prepareSchema({ infrastructure, say }: StartOptions, db: Db): Promise<void> {
+  const { migrateDatabaseUrl, databaseUrl } = infrastructure
+  if (migrateDatabaseUrl) {
+    await reaching('MIGRATE_DATABASE_URL', () => migrate(migrateDatabaseUrl, databaseUrl))
+    say('PostgreSQL: the schema is up to date')
+  }
+  if (!(await reaching('DATABASE_URL', () => isMigrated(db))))
+    throw new StartError(
+      'The schema of the database is behind this code: run `npm run migrate` as its owner first',
+    )
 }
 
-/** The consumer and the purge. What is opened closes with `opened`. */
-async function startWorker(
-  { config, clusterId, kafka, admin, found, publish, makeProblem, log, pool }: Shared,
-  { infrastructure, onCrash, onStep = () => {}, signal }: StartOptions,
-  opened: CloseStack,
-) {
-  const { topics, consumerGroup: group, requestRetentionDays: days } = config
-  const topic = topics.requests
-  const complaint = purgedTooSoon(days, topic, found)
-  if (complaint) throw new StartError(`Cannot start: ${complaint}`)
-  if (!(await refuseOtherMembers(admin, group, topic)))
-    log.warn({ group }, 'the brokers do not tell what the members of the consumer group subscribe to')
-  const db = pool('worker', 4, { keepsPlans: true })
-  const progress = throwingFaults(progressOf(db))
-  const replies = openReplies({
-    publisher: await publish(),
-    defaultTopic: topics.replies,
-    allowedTopics: topics.allowedReplies,
-    openRoute: () => openPublisher(kafka, { timeoutMs: ROUTE_TIMEOUT_MS, retries: 0 }),
-    kafkaAnswers: () => within(config.kafkaSendTimeoutMs, admin.describeCluster()),
-    log,
-  })
-  opened.add(() => replies.close())
-  const settle = settleWith({
-    register: registerWith({ ...registrations(db), failureOf: dbFailure }),
-    moveProgress: progress.move,
-    deadLetterTopic: topics.deadLetters,
-    publisher: await publish(),
-    ...{ replies, makeProblem, log, onStep },
-  })
-  const consumer = await reaching('KAFKA_BROKERS', () =>
-    startConsumer({
-      kafka: kafkaClient(infrastructure.kafka, CLIENT_ID, log, 'endless'),
-      readOffsets: () => within(ADMIN_TIMEOUT_MS, readOffsets(admin, topic)),
-      readCommitted: () => within(ADMIN_TIMEOUT_MS, readCommitted(admin, group, topic)),
-      ...{ clusterId, topic, group, settle, progress, log, onStep, onCrash, signal },
-    }),
-  )
-  opened.add(() => consumer.close())
-  opened.add(startRetention({ ...purgeOf(pool('purge', 1)), days, log }))
-  return consumer
-}
-
-const CLIENT_ID = 'workflow-registrar'
-
-async function listen(
-  server: Awaited<ReturnType<typeof buildServer>>,
-  http: Config['http'],
-): Promise<string> {
+/** Says in one sentence why a server cannot listen; `variable` names its port. */
+async function listening<T>(
+  variable: 'PORT' | 'METRICS_PORT',
+  host: string,
+  port: number,
+  listen: () => Promise<T>,
+): Promise<T> {
   try {
-    return await server.listen(http)
+    return await listen()
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     throw new StartError(
       code === 'EADDRINUSE'
-        ? `Port ${http.port} on ${http.host} is in use: set PORT to another one`
-        : `Cannot listen on ${http.host}:${http.port} (${code}): HOST and PORT say where`,
+        ? `Port ${port} on ${host} is in use: set ${variable} to another one`
+        : `Cannot listen on ${host}:${port} (${code}): HOST and ${variable} say where`,
       { cause: error },
     )
   }
 }
-
-async function reason(words: string, step: () => Promise<unknown>): Promise<string[]> {
-  return within(CHECK_TIMEOUT_MS, step()).then(
-    () => [],
-    (error) => [kafkaRefusal(error) ?? dbRefusal(error) ?? words],
-  )
-}
-
-/** A read that somebody waits for: one that takes too long counts as an outage. It goes on, unheard. */
-async function promptly<T>(read: Promise<T>): Promise<T> {
-  try {
-    return await within(READ_TIMEOUT_MS, read)
-  } catch (error) {
-    throw error instanceof TimeLimitExceeded ? new Fault('outage', { code: 'ETIMEDOUT' }, error) : error
-  }
-}
-
-/** Less than a process that is told to stop has left. */
-const READ_TIMEOUT_MS = 3_000
-
-/** What has not answered by then counts as away, for readiness and for the status of a request. */
-const CHECK_TIMEOUT_MS = 1_500
-
-/** How long the worker waits for Kafka to tell of offsets, before it asks again. */
-const ADMIN_TIMEOUT_MS = 15_000

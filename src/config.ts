@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { sslComplaint } from './db/ssl-mode.ts'
+import { isLoopback } from './loopback.ts'
 
 const port = z.coerce.number('must be a port number').int().min(0).max(65_535)
 const milliseconds = z.coerce.number('must be a number of milliseconds').int().positive()
@@ -24,6 +25,7 @@ const SASL_MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512'] as const
 const variables = z.object({
   HOST: z.string().default('127.0.0.1').describe('Address that HTTP listens on'),
   PORT: port.default(8080).describe('Port that HTTP listens on'),
+  METRICS_PORT: port.default(9464).describe('Port of /metrics, on the same address'),
   DATABASE_URL: postgresUrl.optional().describe('PostgreSQL, as the role of the service'),
   MIGRATE_DATABASE_URL: postgresUrl
     .optional()
@@ -103,6 +105,21 @@ const variables = z.object({
     .transform((url) => url.replace(/\/+$/, ''))
     .default('https://workflow-registrar.io')
     .describe('What the `type` of a problem starts with'),
+  JWT_ISSUER: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Who issues the tokens that callers must bring (default: none is asked for)'),
+  JWT_AUDIENCE: z.string().min(1).optional().describe('Whom those tokens must be meant for'),
+  JWT_JWKS_URL: z
+    .string()
+    .refine(isTrustworthy, 'must be an https:// URL without a login, or on this machine an http:// one')
+    .optional()
+    .describe('Where the keys are that sign them'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z
+    .url({ protocol: /^https?$/, error: 'must be an http(s) URL' })
+    .optional()
+    .describe('Where traces go, as OTLP over HTTP (default: nothing is traced)'),
   LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
     .default('info')
@@ -110,9 +127,11 @@ const variables = z.object({
 })
 
 export interface Config {
-  http: { host: string; port: number }
+  http: { host: string; port: number; metricsPort: number }
   /** Undefined when neither URL was given. */
   infrastructure: Infrastructure | undefined
+  /** What a process needs that has nothing to do with Kafka; undefined when `DATABASE_URL` was not given. */
+  database: DatabaseAccess | undefined
   embedded: { dataDir: string; postgresPort: number; kafkaPort: number }
   topics: Topics
   consumerGroup: string
@@ -120,7 +139,17 @@ export interface Config {
   /** 0: for ever. */
   requestRetentionDays: number
   problemBaseUrl: string
+  /** Whose tokens callers must bring; undefined: none is asked for. */
+  access: AccessSettings | undefined
+  /** Where traces go, as OTLP over HTTP; undefined: nothing is traced. */
+  traceEndpoint: string | undefined
   logLevel: string
+}
+
+export interface AccessSettings {
+  issuer: string
+  audience: string
+  jwksUrl: string
 }
 
 export interface Topics {
@@ -140,9 +169,12 @@ export interface Topics {
   strict: boolean
 }
 
-export interface Infrastructure {
+export interface DatabaseAccess {
   databaseUrl: string
   migrateDatabaseUrl: string | undefined
+}
+
+export interface Infrastructure extends DatabaseAccess {
   kafka: KafkaAccess
 }
 
@@ -161,19 +193,23 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError'
 }
 
-/** Makes sense of the environment, or throws a `ConfigError` with every complaint at once. An empty value is none. */
-export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
+/**
+ * Makes sense of the environment, or throws a `ConfigError` with every complaint at once. An empty value is none.
+ * `needsKafka`: whether a database without brokers is a complaint.
+ */
+export function parseConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  { needsKafka = true }: { needsKafka?: boolean } = {},
+): Config {
   const given = Object.fromEntries(
     Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
   )
   const parsed = variables.safeParse(given)
   const complaints = parsed.error?.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`) ?? []
-  if ((given.DATABASE_URL === undefined) !== (given.KAFKA_BROKERS === undefined))
-    complaints.push(
-      given.DATABASE_URL === undefined
-        ? 'DATABASE_URL is missing: KAFKA_BROKERS is set, and they go together'
-        : 'KAFKA_BROKERS is missing: DATABASE_URL is set, and they go together',
-    )
+  if (given.DATABASE_URL === undefined && given.KAFKA_BROKERS !== undefined)
+    complaints.push('DATABASE_URL is missing: KAFKA_BROKERS is set, and they go together')
+  if (given.DATABASE_URL !== undefined && given.KAFKA_BROKERS === undefined && needsKafka)
+    complaints.push('KAFKA_BROKERS is missing: DATABASE_URL is set, and they go together')
   if (given.MIGRATE_DATABASE_URL !== undefined && given.DATABASE_URL === undefined)
     complaints.push('DATABASE_URL is missing: MIGRATE_DATABASE_URL is set, and needs it')
   const names = ['REQUEST_TOPIC', 'REPLY_TOPIC', 'DEAD_LETTER_TOPIC'] as const
@@ -199,16 +235,17 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   if (!parsed.success || complaints.length > 0) throw new ConfigError(complaints.join('\n'))
 
   const value = parsed.data
+  const database =
+    value.DATABASE_URL === undefined
+      ? undefined
+      : { databaseUrl: value.DATABASE_URL, migrateDatabaseUrl: value.MIGRATE_DATABASE_URL }
   return {
-    http: { host: value.HOST, port: value.PORT },
+    http: { host: value.HOST, port: value.PORT, metricsPort: value.METRICS_PORT },
     infrastructure:
-      value.DATABASE_URL !== undefined && value.KAFKA_BROKERS !== undefined
-        ? {
-            databaseUrl: value.DATABASE_URL,
-            migrateDatabaseUrl: value.MIGRATE_DATABASE_URL,
-            kafka: kafkaAccess(value.KAFKA_BROKERS, value),
-          }
+      database && value.KAFKA_BROKERS !== undefined
+        ? { ...database, kafka: kafkaAccess(value.KAFKA_BROKERS, value) }
         : undefined,
+    database,
     embedded: {
       dataDir: value.DATA_DIR,
       postgresPort: value.EMBEDDED_POSTGRES_PORT,
@@ -229,6 +266,8 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     kafkaSendTimeoutMs: value.KAFKA_SEND_TIMEOUT_MS,
     requestRetentionDays: value.REQUEST_RETENTION_DAYS,
     problemBaseUrl: value.PROBLEM_BASE_URL,
+    access: accessSettings(value),
+    traceEndpoint: value.OTEL_EXPORTER_OTLP_ENDPOINT,
     logLevel: value.LOG_LEVEL,
   }
 }
@@ -245,7 +284,16 @@ const TLS_FILES = ['KAFKA_TLS_CA_FILE', 'KAFKA_TLS_CERT_FILE', 'KAFKA_TLS_KEY_FI
 const TOGETHER = [
   ['KAFKA_TLS_CERT_FILE', 'KAFKA_TLS_KEY_FILE'],
   ['KAFKA_SASL_MECHANISM', 'KAFKA_SASL_USERNAME', 'KAFKA_SASL_PASSWORD'],
+  ['JWT_ISSUER', 'JWT_AUDIENCE', 'JWT_JWKS_URL'],
 ] as const
+
+function accessSettings({
+  JWT_ISSUER: issuer,
+  JWT_AUDIENCE: audience,
+  JWT_JWKS_URL: jwksUrl,
+}: z.output<typeof variables>): AccessSettings | undefined {
+  return issuer && audience && jwksUrl ? { issuer, audience, jwksUrl } : undefined
+}
 
 function kafkaAccess(brokers: readonly string[], value: z.output<typeof variables>): KafkaAccess {
   const {
@@ -279,6 +327,13 @@ export function describeVariables(): string {
       return `  ${name.padEnd(28)}${schema.description}${standard}`
     })
     .join('\n')
+}
+
+/** Whoever can answer in place of the issuer could sign any token. */
+function isTrustworthy(text: string): boolean {
+  const { protocol, hostname, username, password } = URL.parse(text) ?? {}
+  if (hostname === undefined || username || password) return false
+  return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))
 }
 
 function isPostgresUrl(text: string): boolean {

@@ -43,12 +43,13 @@ export function foreseeWith({ look, read }: ForeseeParts): Foresee {
 }
 
 function ended(
-  { requestId, fingerprint, acceptedAt, workflow }: ValidRequest,
+  { requestId, fingerprint, principal, acceptedAt, workflow }: ValidRequest,
   how: Pick<Registered, 'outcome'> & Partial<Registered>,
 ): Registered {
   return {
     requestId,
     fingerprint,
+    principal,
     rejection: null,
     failure: null,
     workflowName: workflow.workflow_name,

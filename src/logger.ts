@@ -19,14 +19,29 @@ export function createLogger(level: string, destination?: pino.DestinationStream
   return destination ? pino(options, destination) : pino(options)
 }
 
-function describeError(error: unknown) {
-  if (!(error instanceof Error)) return { type: typeof error }
+/** What an error is called: all that may be told of it beyond this process. */
+export interface ErrorNames {
+  type: string
+  code: string | undefined
+  constraint: string | undefined
+}
+
+export function errorNames(error: unknown): ErrorNames {
+  if (!(error instanceof Error)) return { type: typeof error, code: undefined, constraint: undefined }
   const failure = error instanceof Fault ? error.failure : dbFailure(error)
   const { code } = error as { code?: unknown }
   return {
     type: error.constructor.name,
     code: failure?.code ?? (typeof code === 'string' ? code : undefined),
     constraint: failure?.constraint,
+  }
+}
+
+function describeError(error: unknown) {
+  const names = errorNames(error)
+  if (!(error instanceof Error)) return names
+  return {
+    ...names,
     stack: error.stack
       ?.split('\n')
       .filter((line) => /^\s+at /.test(line))

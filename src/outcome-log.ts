@@ -1,9 +1,7 @@
+import type { Door } from './domain/door.ts'
 import type { Outcome } from './domain/outcome.ts'
-import type { Settled } from './domain/request.ts'
+import type { Registered, Settled } from './domain/request.ts'
 import type { Logger } from './logger.ts'
-
-/** Which way a request came. */
-export type Door = 'sync' | 'async'
 
 /** A created workflow is no news; a duplicate is a fact; only what failed on our side is an error. */
 const LEVELS: Record<Outcome, 'debug' | 'info' | 'error'> = {
@@ -13,12 +11,21 @@ const LEVELS: Record<Outcome, 'debug' | 'info' | 'error'> = {
   failed: 'error',
 }
 
+type OutcomeLog = Pick<Logger, 'debug' | 'info' | 'error'>
+
+/** Tells how a request ended, once for each time that it is answered. */
+export type TellOutcome = (log: OutcomeLog, outcome: Registered) => void
+
+/** Has the outcomes of a door counted, and each written to the log. */
+export function tellOutcomes(door: Door, counts: { ended(outcome: Registered): void }): TellOutcome {
+  return (log, outcome) => {
+    counts.ended(outcome)
+    logOutcome(log, door, outcome)
+  }
+}
+
 /** Writes the one line that an outcome is worth, without anything that the caller sent but name and version. */
-export function logOutcome(
-  log: Pick<Logger, 'debug' | 'info' | 'error'>,
-  door: Door,
-  settled: Settled,
-): void {
+export function logOutcome(log: OutcomeLog, door: Door, settled: Settled): void {
   log[LEVELS[settled.outcome]](
     {
       request_id: settled.requestId,

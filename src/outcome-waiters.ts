@@ -1,8 +1,10 @@
 import type { Position } from './domain/accepted-at.ts'
+import { ANYBODY, type Caller, maySee } from './domain/access.ts'
+import type { Settled } from './domain/request.ts'
 
 export interface OutcomeWaitersParts {
   /** Those of these requests that ended, by id. */
-  read(requestIds: readonly string[]): Promise<ReadonlyMap<string, unknown>>
+  read(requestIds: readonly string[]): Promise<ReadonlyMap<string, Pick<Settled, 'principal'>>>
   /** How far each partition is settled. */
   readProgress(): Promise<ReadonlyMap<number, bigint>>
   intervalMs?: number
@@ -12,9 +14,15 @@ export interface OutcomeWaiters {
   /**
    * Resolves when the request has ended, as far as its position or, without one, its id can tell; after `ms` at the
    * latest, and early where `signal` is aborted or `release` called. It never rejects: whoever waited reads how
-   * things stand.
+   * things stand. An id alone tells a caller nothing of requests that they may not see.
    */
-  wait(requestId: string, position: Position | undefined, ms: number, signal?: AbortSignal): Promise<void>
+  wait(
+    requestId: string,
+    position: Position | undefined,
+    ms: number,
+    signal?: AbortSignal,
+    caller?: Caller,
+  ): Promise<void>
   /** Ends all waits, now and from now on. */
   release(): void
 }
@@ -22,6 +30,7 @@ export interface OutcomeWaiters {
 interface Waiter {
   requestId: string
   position: Position | undefined
+  caller: Caller
   /** On the clock of `performance`. */
   deadline: number
   end(): void
@@ -38,12 +47,19 @@ export function outcomeWaiters({ read, readProgress, intervalMs = 50 }: OutcomeW
   let isLooking = false
   let isReleased = false
 
-  function wait(requestId: string, position: Position | undefined, ms: number, signal?: AbortSignal) {
+  function wait(
+    requestId: string,
+    position: Position | undefined,
+    ms: number,
+    signal?: AbortSignal,
+    caller: Caller = ANYBODY,
+  ) {
     if (isReleased || ms <= 0 || signal?.aborted) return Promise.resolve()
     return new Promise<void>((resolve) => {
       const waiter: Waiter = {
         requestId,
         position,
+        caller,
         deadline: performance.now() + ms,
         end() {
           signal?.removeEventListener('abort', waiter.end)
@@ -86,7 +102,10 @@ export function outcomeWaiters({ read, readProgress, intervalMs = 50 }: OutcomeW
     const ids = [...waiting].filter(({ position }) => !position).map(({ requestId }) => requestId)
     if (ids.length === 0) return
     const ended = await read(ids)
-    endThose(({ position, requestId }) => !position && ended.has(requestId))
+    endThose(({ position, requestId, caller }) => {
+      const settled = ended.get(requestId)
+      return !position && settled && maySee(caller, settled.principal)
+    })
   }
 
   function endThose(are: (waiter: Waiter) => boolean | undefined) {

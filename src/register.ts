@@ -38,9 +38,20 @@ export type Register = (
   progress?: readonly LogProgress[],
 ) => Promise<Registered[]>
 
-export function registerWith(store: Store): Register {
+/** What `register` tells of its work. */
+export interface RegisterMetrics {
+  /** How many requests are registered together. */
+  batch(requests: number): void
+  /** A step that failed is tried again, or its requests one by one. */
+  retried(failureClass: FailureClass): void
+}
+
+const UNTOLD: RegisterMetrics = { batch() {}, retried() {} }
+
+export function registerWith(store: Store, metrics: RegisterMetrics = UNTOLD): Register {
   return async function register(requests, progress = []) {
     if (requests.length === 0) return []
+    metrics.batch(requests.length)
     const ids = requests.map((request) => request.requestId)
     const stored = await storeAll(requests, progress)
     let known = await outcomesOf(ids, stored)
@@ -74,6 +85,7 @@ export function registerWith(store: Store): Register {
     if (requests.length > 1) {
       const together = await attempt(() => store.storeMany(requests, progress))
       if (!together.refusal) return together.done
+      metrics.retried(together.refusal.class)
     }
     return storeEach(requests, progress)
   }
@@ -153,6 +165,7 @@ export function registerWith(store: Store): Register {
         if (failureClass === 'interrupted' && !(await store.answers()))
           throw new Fault('outage', failure, error)
         if (tries >= (TRIES[failureClass] ?? 1)) return { refusal: { class: failureClass, failure } }
+        metrics.retried(failureClass)
         await delay(Math.random() * 20 * 2 ** tries)
       }
     }

@@ -1,4 +1,5 @@
-import { type AcceptedAt, logTag } from './domain/accepted-at.ts'
+import { type AcceptedAt, logTag, mayFollow } from './domain/accepted-at.ts'
+import { type Caller, maySee } from './domain/access.ts'
 import type { Log } from './domain/progress.ts'
 import type { Settled } from './domain/request.ts'
 
@@ -25,7 +26,11 @@ export interface StatusParts {
   topic: string
 }
 
-export type ReadStatus = (requestId: string, at: AcceptedAt | undefined) => Promise<Status>
+/** As much as the caller may know: the request of another principal is none. */
+export type ReadStatus = (requestId: string, at: AcceptedAt | undefined, caller: Caller) => Promise<Status>
+
+/** Looks for the row of a request. */
+type Find = () => Promise<Status | undefined>
 
 /**
  * The order makes it true: the end of the log before the progress, and the progress before the row. Whatever counts
@@ -42,43 +47,45 @@ export function readStatusWith({
 }: StatusParts): ReadStatus {
   const ourTag = logTag(clusterId, topic)
 
-  return async function readStatus(requestId, at) {
-    const settled = await find(requestId)
+  return async function readStatus(requestId, at, caller) {
+    if (at && !mayFollow(caller, at)) return { kind: 'unknown' }
+    const find = () => findFor(caller, requestId)
+    const settled = await find()
     if (settled) return settled
-    if (!at) return byLag(requestId)
-    if (at.tag === ourTag) return byPosition(requestId, at)
-    return (await isKnown(at.tag)) ? gone(requestId, true) : byLag(requestId)
+    if (!at) return byLag(find)
+    if (at.tag === ourTag) return byPosition(find, at)
+    return (await isKnown(at.tag)) ? gone(find, true) : byLag(find)
   }
 
-  async function find(requestId: string): Promise<Status | undefined> {
+  async function findFor(caller: Caller, requestId: string): Promise<Status | undefined> {
     const settled = await read(requestId)
-    return settled && { kind: 'settled', settled }
+    return settled && maySee(caller, settled.principal) ? { kind: 'settled', settled } : undefined
   }
 
-  async function byPosition(requestId: string, at: AcceptedAt): Promise<Status> {
+  async function byPosition(find: Find, at: AcceptedAt): Promise<Status> {
     const stored = await readPartition({ clusterId, topic, partition: at.partition })
-    if (stored?.resetAt && at.acceptedAt < stored.resetAt) return gone(requestId, true)
+    if (stored?.resetAt && at.acceptedAt < stored.resetAt) return gone(find, true)
     const next = stored?.nextOffset ?? 0n
     if (at.offset >= next)
       return { kind: 'pending', acceptedAt: at.acceptedAt, queueDistance: Number(at.offset - next) + 1 }
     // Kept no more, if this is the log that the progress speaks of. A shorter one was made anew: nobody knows yet.
     const log = (await readLog().catch(() => undefined))?.get(at.partition)
-    return log && log.high >= next ? gone(requestId, false) : ((await find(requestId)) ?? { kind: 'unclear' })
+    return log && log.high >= next ? gone(find, false) : ((await find()) ?? { kind: 'unclear' })
   }
 
   async function isKnown(tag: string): Promise<boolean> {
     return (await readLogs()).some((log) => logTag(log.clusterId, log.topic) === tag)
   }
 
-  async function gone(requestId: string, isLogLost: boolean): Promise<Status> {
-    return (await find(requestId)) ?? { kind: 'gone', isLogLost }
+  async function gone(find: Find, isLogLost: boolean): Promise<Status> {
+    return (await find()) ?? { kind: 'gone', isLogLost }
   }
 
-  async function byLag(requestId: string): Promise<Status> {
+  async function byLag(find: Find): Promise<Status> {
     const log = await readLog().catch(() => undefined)
     const progress = await readProgress(clusterId, topic)
     const lags =
       !log || [...log].some(([partition, { low, high }]) => high > (progress.get(partition) ?? low))
-    return (await find(requestId)) ?? { kind: lags ? 'unclear' : 'unknown' }
+    return (await find()) ?? { kind: lags ? 'unclear' : 'unknown' }
   }
 }

@@ -49,6 +49,7 @@ test('what is given is used', () => {
     ...{
       HOST: '::',
       PORT: '0',
+      METRICS_PORT: '0',
       LOG_LEVEL: 'debug',
       PROBLEM_BASE_URL: 'https://a.test/b//',
       TOPIC_PARTITIONS: '3',
@@ -151,6 +152,46 @@ const WRONG: Record<string, string[]> = {
   PROBLEM_BASE_URL: ['a-secret', 'ftp://a-secret.test'],
   LOG_LEVEL: ['INFO', 'a-secret'],
 }
+
+describe('tokens', () => {
+  const token = { JWT_ISSUER: 'https://issuer.test/', JWT_AUDIENCE: 'a' }
+
+  test.each([
+    'https://issuer.test/keys?v=1',
+    'http://127.0.0.1:8080/keys',
+    'http://localhost/keys',
+    'http://[::1]:8080/keys',
+  ])('may be checked with keys from %s', (JWT_JWKS_URL) => {
+    expect(parseConfig({ ...token, JWT_JWKS_URL }).access).toEqual({
+      issuer: 'https://issuer.test/',
+      audience: 'a',
+      jwksUrl: JWT_JWKS_URL,
+    })
+  })
+
+  test.each([
+    'http://issuer.test/keys',
+    'http://10.0.0.7/keys',
+    'http://localhost.issuer.test/keys',
+    'https://me:a-secret@issuer.test/keys',
+    'https://a-secret@issuer.test/keys',
+    'ftp://127.0.0.1/keys',
+    'file:///a-secret',
+    'issuer.test/keys',
+    'a-secret',
+  ])('are not checked with keys from %s', (JWT_JWKS_URL) => {
+    expect(complaintsOf({ ...token, JWT_JWKS_URL })).toEqual([
+      'JWT_JWKS_URL must be an https:// URL without a login, or on this machine an http:// one',
+    ])
+  })
+
+  test('are asked for with all three variables, and with none of them not at all', () => {
+    expect(parseConfig({}).access).toBeUndefined()
+    expect(complaintsOf(token)).toEqual([
+      'JWT_JWKS_URL is missing: JWT_ISSUER, JWT_AUDIENCE, JWT_JWKS_URL go together',
+    ])
+  })
+})
 
 describe.each(Object.entries(WRONG))('%s', (name, values) => {
   test.each(values)('cannot be %s, and the complaint names it alone', (value) => {

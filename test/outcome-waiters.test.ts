@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import type { Caller } from '../src/domain/access.ts'
 import { type OutcomeWaiters, outcomeWaiters } from '../src/outcome-waiters.ts'
 
 const INTERVAL_MS = 50
@@ -6,6 +7,8 @@ const LONG_MS = 30_000
 
 let progress: Map<number, bigint>
 let ended: Set<string>
+/** Whose requests those are that ended. */
+let owner: string | null
 let looks: { progress: number; ids: string[][] }
 /** What happens before a look is answered. */
 let beforeAnswer: () => Promise<void>
@@ -15,13 +18,14 @@ beforeEach(() => {
   vi.useFakeTimers()
   progress = new Map()
   ended = new Set()
+  owner = null
   looks = { progress: 0, ids: [] }
   beforeAnswer = async () => {}
   waiters = outcomeWaiters({
     async read(ids) {
       looks.ids.push([...ids])
       await beforeAnswer()
-      return new Map(ids.filter((id) => ended.has(id)).map((id) => [id, id]))
+      return new Map(ids.filter((id) => ended.has(id)).map((id) => [id, { principal: owner }]))
     },
     async readProgress() {
       looks.progress += 1
@@ -39,11 +43,11 @@ const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms)
 function waitFor(
   requestId: string,
   { partition = 0, offset }: { partition?: number; offset?: bigint } = {},
-  { ms = LONG_MS, signal }: { ms?: number; signal?: AbortSignal } = {},
+  { ms = LONG_MS, signal, caller }: { ms?: number; signal?: AbortSignal; caller?: Caller } = {},
 ) {
   const waiter = { isOver: false }
   const position = offset === undefined ? undefined : { partition, offset }
-  void waiters.wait(requestId, position, ms, signal).then(() => {
+  void waiters.wait(requestId, position, ms, signal, caller).then(() => {
     waiter.isOver = true
   })
   return waiter
@@ -136,6 +140,20 @@ test('looks that fail end nobody, and the next that goes well does', async () =>
   beforeAnswer = async () => {}
   await pass(INTERVAL_MS)
   expect([positioned.isOver, bare.isOver]).toEqual([true, true])
+})
+
+test('a wait by an id alone tells nothing of a request that its caller may not see', async () => {
+  owner = 'a'
+  const reader = (principal: string): Caller => ({ principal, scopes: new Set(['workflows:read']) })
+  const [owners, others] = [
+    waitFor('x', {}, { caller: reader('a') }),
+    waitFor('x', {}, { caller: reader('b') }),
+  ]
+  ended.add('x')
+  await pass(INTERVAL_MS)
+  expect([owners.isOver, others.isOver]).toEqual([true, false])
+  await pass(LONG_MS)
+  expect(others.isOver).toBe(true)
 })
 
 test('while a look hangs there is no other, and waits are over in time all the same', async () => {

@@ -7,6 +7,7 @@ import { progressOf } from '../src/db/progress.ts'
 import { registrations } from '../src/db/registrations.ts'
 import { dbFailure } from '../src/db/sqlstate.ts'
 import { readBody } from '../src/domain/body.ts'
+import { classify, type FailureClass } from '../src/domain/classify.ts'
 import { Fault } from '../src/domain/fault.ts'
 import type { LogProgress } from '../src/domain/progress.ts'
 import { ID_REUSED, KEY_REUSED, type Registered, type RegistrationRequest } from '../src/domain/request.ts'
@@ -163,6 +164,38 @@ test('rivals for the same names in other orders never lock each other out', asyn
     expect(outcomes.get('conflict')).toHaveLength(1_200)
   }
   expect(refusals).toEqual([])
+})
+
+describe('each step that is tried again', () => {
+  const CASES = [
+    { what: 'a request that others are in the way of', code: '40001', refusals: 2, requests: 1, told: 2 },
+    { what: 'one that they never let through', code: '40001', refusals: 100, requests: 1, told: 4 },
+    { what: 'a batch that they let through in the end', code: '40P01', refusals: 1, requests: 3, told: 1 },
+    { what: 'a batch that meets a lock, row by row', code: '55P03', refusals: 1, requests: 3, told: 1 },
+    { what: 'a batch with a request that is refused', code: '23514', refusals: 1, requests: 3, told: 1 },
+    { what: 'a request that is refused, never', code: '23514', refusals: 1, requests: 1, told: 0 },
+  ]
+
+  test.each(CASES)('is told of, by its class: $what', async ({ code, refusals, requests, told }) => {
+    const registry = await aRegistry()
+    await registry.sql(`
+      create sequence tries;
+      create function refuse() returns trigger security definer language plpgsql as $$ begin
+        if nextval('tries') <= ${refusals} then raise exception 'refused' using errcode = '${code}'; end if;
+        return new;
+      end $$;
+      create trigger refuse before insert on workflow for each statement execute function refuse();`)
+    const batches: number[] = []
+    const retries: FailureClass[] = []
+    const register = registerWith(registry.store, {
+      batch: (size) => void batches.push(size),
+      retried: (failureClass) => void retries.push(failureClass),
+    })
+    const all = Array.from({ length: requests }, () => requestOf(randomUUID(), bodyOf(aWorkflow())))
+    await register(all).catch((error) => expect(error).toBeInstanceOf(Fault))
+    expect(batches).toEqual([requests])
+    expect(retries).toEqual(Array.from({ length: told }, () => classify({ code })))
+  })
 })
 
 test('what is told of an outcome as it is stored is what is read of it afterwards', async () => {
@@ -486,6 +519,7 @@ function requestOf(
   const common = {
     requestId,
     fingerprint: body.fingerprint,
+    principal: second % 2 === 0 ? null : `principal ${second}`,
     acceptedAt: new Date(Date.UTC(2024, 0, 1, 0, 0, second)),
   }
   if (body.kind === 'valid') return { ...common, idempotencyKey: key, workflow: body.workflow }
@@ -530,7 +564,7 @@ const scripts = fc
         const stepKey = 'key' in step ? step.key : (earlier?.idempotencyKey ?? null)
         const request =
           step.kind === 'redelivered' && earlier
-            ? { ...earlier, acceptedAt: new Date(earlier.acceptedAt.getTime() + 1) }
+            ? { ...earlier, principal: 'another', acceptedAt: new Date(earlier.acceptedAt.getTime() + 1) }
             : requestOf(id, 'body' in step ? step.body : bodyOf('{'), stepKey, all.length)
         all.push(request)
         return request
@@ -543,6 +577,7 @@ const scripts = fc
 interface Ending {
   requestId: string
   fingerprint: string
+  principal: string | null
   outcome: string
   rejection: unknown
   failure: string | null
@@ -562,10 +597,10 @@ function modelRegistry() {
   const catalog = new Map<string, RegistrationRequest>()
 
   function register(request: RegistrationRequest): Ending {
-    const { requestId, fingerprint, acceptedAt } = request
+    const { requestId, fingerprint, principal, acceptedAt } = request
     const workflowName = request.workflow?.workflow_name ?? (request.rejection ? request.workflowName : null)
     const version = request.workflow?.version ?? (request.rejection ? request.version : null)
-    const lost = { ...{ requestId, fingerprint, acceptedAt, workflowName, version }, ...NOTHING }
+    const lost = { ...{ requestId, fingerprint, principal, acceptedAt, workflowName, version }, ...NOTHING }
     const known = endings.get(requestId)
     if (known?.fingerprint === fingerprint) return { ...known, replayed: true }
     if (known) return { ...lost, acceptedAt: known.acceptedAt, outcome: 'rejected', rejection: ID_REUSED }
@@ -599,6 +634,7 @@ function modelRegistry() {
           request_id: ending.requestId,
           fingerprint: ending.fingerprint,
           idempotency_key: keyOf.get(ending.requestId) ?? null,
+          principal: ending.principal,
           outcome: ending.outcome,
           rejection: ending.rejection,
           failure: ending.failure,
@@ -608,10 +644,10 @@ function modelRegistry() {
         }))
         .sort((a, b) => (a.request_id < b.request_id ? -1 : 1)),
       catalog: [...catalog.values()]
-        .map(({ requestId, fingerprint, workflow }) => ({
+        .map(({ requestId, fingerprint, principal, workflow }) => ({
           ...{ owner: null, maintainer: null, container_image: null, container_digest: null },
           ...workflow!,
-          ...{ status_reason: null, created_by_request: requestId, fingerprint },
+          ...{ status_reason: null, created_by_request: requestId, fingerprint, principal },
         }))
         .sort((a, b) => (a.created_by_request < b.created_by_request ? -1 : 1)),
     }
@@ -661,7 +697,7 @@ async function told(registry: Registry, answers: readonly Registered[]): Promise
 
 async function storedIn(registry: Registry) {
   const requests = await registry.sql(
-    `select request_id, encode(fingerprint, 'hex') as fingerprint, idempotency_key, outcome,
+    `select request_id, encode(fingerprint, 'hex') as fingerprint, idempotency_key, principal, outcome,
         case when reason is not null then jsonb_build_object('reason', reason, 'errors', errors) end as rejection,
         failure,
         workflow_name, version, accepted_at

@@ -27,9 +27,13 @@ const SAME_SIGNAL_MS = 500
  * The life of a process: `--help`, the environment, the start, and an orderly end on SIGINT or SIGTERM. A second
  * signal ends it at once. What cannot start is one sentence on standard error, and an exit code of 1.
  */
-export async function run(about: string, up: (process: Process) => Promise<{ close(): Promise<void> }>) {
+export async function run(
+  about: string,
+  up: (process: Process) => Promise<{ close(): Promise<void> }>,
+  options?: Parameters<typeof parseConfig>[1],
+) {
   const say = (line: string) => void process.stdout.write(`${line}\n`)
-  const { help, config } = readSettings()
+  const { help, config } = readSettings(options)
   if (help)
     return say(`${about}
 
@@ -100,10 +104,10 @@ export function runRoles(about: string, roles: readonly Role[]) {
 }
 
 /** What the command line and the environment say; complaints go to standard error, with an exit code of 2. */
-function readSettings(): { help: boolean; config: Config } {
+function readSettings(options: Parameters<typeof parseConfig>[1]): { help: boolean; config: Config } {
   try {
     const { values } = parseArgs({ options: { help: { type: 'boolean', short: 'h', default: false } } })
-    return { help: values.help, config: parseConfig(values.help ? {} : process.env) }
+    return { help: values.help, config: parseConfig(values.help ? {} : process.env, options) }
   } catch (error) {
     process.stderr.write(`${sentenceOf(error)}\n`)
     process.exit(2)

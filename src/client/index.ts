@@ -1,4 +1,4 @@
-import createClient, { type Client, type ClientOptions, mergeHeaders } from 'openapi-fetch'
+import createClient, { type Client, type ClientOptions, type Middleware, mergeHeaders } from 'openapi-fetch'
 import type { components, paths } from './types.ts'
 import { type WaitForOutcome, waitForOutcomeWith } from './wait-for-outcome.ts'
 
@@ -32,16 +32,30 @@ export interface RegistrarClient extends Client<paths> {
   waitForOutcome: WaitForOutcome
 }
 
-export type RegistrarClientOptions = ClientOptions & { baseUrl: string }
+export type RegistrarClientOptions = ClientOptions & {
+  baseUrl: string
+  /** Asked before each request for the token to send with it; with none, it goes out without. */
+  token?: () => string | undefined | Promise<string | undefined>
+}
 
 /**
- * A client of the service at `baseUrl`. The options are those of openapi-fetch: headers, a `fetch` of one's own, …
- * Throws a `TypeError` where no request can be made of them.
+ * A client of the service at `baseUrl`. The other options are those of openapi-fetch: headers, a `fetch` of one's
+ * own, … Throws a `TypeError` where no request can be made of them.
  */
-export function createRegistrarClient(options: RegistrarClientOptions): RegistrarClient {
+export function createRegistrarClient({ token, ...options }: RegistrarClientOptions): RegistrarClient {
   assertUsable(options)
   const client = createClient<paths>(options)
+  if (token) client.use(bearing(token))
   return Object.assign(client, { waitForOutcome: waitForOutcomeWith(client) })
+}
+
+function bearing(token: NonNullable<RegistrarClientOptions['token']>): Middleware {
+  return {
+    async onRequest({ request }) {
+      const given = await token()
+      if (given !== undefined) request.headers.set('authorization', `Bearer ${given}`)
+    },
+  }
 }
 
 /** Later, a wrong option would look like a failure of the connection, which is a `TypeError` too. */

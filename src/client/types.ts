@@ -31,7 +31,7 @@ export interface paths {
         };
         /**
          * How a request ended
-         * @description The URL of a 202 (with `at`) is 200, and 410 once the status is no longer kept; never 404. A bare id is 404 only when no record of it can be waiting.
+         * @description The URL of a 202 (with `at`) is 200, and 410 once the status is no longer kept; never 404. A bare id is 404 only when no record of it can be waiting. Where tokens are asked for, the request of another principal is none, but for who has `workflows:operate`.
          */
         get: operations["getWorkflowRequest"];
         put?: never;
@@ -199,7 +199,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether everything that the process needs answers */
+        /**
+         * Whether the process is able to do its job
+         * @description Doors alone are able as long as one of them is open: a door that is `shut` answers 503. A worker has to work, and every door beside it has to be open.
+         */
         get: operations["getReadiness"];
         put?: never;
         post?: never;
@@ -333,6 +336,11 @@ export interface components {
              * @deprecated
              * @description Accepted and ignored
              */
+            principal?: unknown;
+            /**
+             * @deprecated
+             * @description Accepted and ignored
+             */
             is_latest_version?: unknown;
             /**
              * @deprecated
@@ -418,7 +426,7 @@ export interface components {
              */
             type: string;
             /** @enum {string} */
-            title: "Validation Error" | "Immutable Field Violation" | "Not Found" | "Method Not Allowed" | "Request Timeout" | "Workflow Already Exists" | "Gone" | "Payload Too Large" | "Unsupported Media Type" | "Idempotency Key Reused" | "Request Header Fields Too Large" | "Internal Server Error" | "Service Unavailable";
+            title: "Validation Error" | "Immutable Field Violation" | "Unauthorized" | "Forbidden" | "Not Found" | "Method Not Allowed" | "Request Timeout" | "Workflow Already Exists" | "Gone" | "Payload Too Large" | "Unsupported Media Type" | "Idempotency Key Reused" | "Request Header Fields Too Large" | "Internal Server Error" | "Service Unavailable";
             /** @description The status of the answer */
             status: number;
             /** @description What happened, in words */
@@ -551,6 +559,8 @@ export interface components {
             created_by_request: string;
             /** @description SHA-256 of all that the request asked for, in hex */
             request_fingerprint: string;
+            /** @description Who asked for it; null where nobody is known */
+            principal: string | null;
             content: string;
         };
         WorkflowPage: {
@@ -597,6 +607,8 @@ export interface components {
             created_by_request: string;
             /** @description SHA-256 of all that the request asked for, in hex */
             request_fingerprint: string;
+            /** @description Who asked for it; null where nobody is known */
+            principal: string | null;
         };
         BatchResult: {
             /**
@@ -642,6 +654,12 @@ export interface components {
         Readiness: {
             /** @constant */
             status: "ready";
+            /** @description Each door that cannot work now, and why */
+            shut?: {
+                /** @enum {string} */
+                door: "sync" | "async";
+                reasons: string[];
+            }[];
         };
         OpenApi: {
             openapi: string;
@@ -667,6 +685,28 @@ export interface components {
         /** @description Immutable Field Violation */
         "immutable-field-violation": {
             headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Unauthorized */
+        unauthorized: {
+            headers: {
+                /** @description What is wrong with the token, or which scope it lacks (RFC 6750) */
+                "WWW-Authenticate": string;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Forbidden */
+        forbidden: {
+            headers: {
+                /** @description What is wrong with the token, or which scope it lacks (RFC 6750) */
+                "WWW-Authenticate": string;
                 [name: string]: unknown;
             };
             content: {
@@ -813,6 +853,8 @@ export interface operations {
                 };
             };
             400: components["responses"]["validation-error"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
             408: components["responses"]["request-timeout"];
             431: components["responses"]["header-fields-too-large"];
             500: components["responses"]["internal-error"];
@@ -882,6 +924,8 @@ export interface operations {
                 };
             };
             400: components["responses"]["validation-error"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
             408: components["responses"]["request-timeout"];
             /** @description Workflow Already Exists */
             409: {
@@ -968,6 +1012,8 @@ export interface operations {
                 content?: never;
             };
             400: components["responses"]["validation-error"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             410: components["responses"]["gone"];
@@ -1019,6 +1065,8 @@ export interface operations {
                 };
             };
             400: components["responses"]["validation-error"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
             408: components["responses"]["request-timeout"];
             431: components["responses"]["header-fields-too-large"];
             500: components["responses"]["internal-error"];
@@ -1066,6 +1114,8 @@ export interface operations {
                 };
             };
             400: components["responses"]["validation-error"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
             408: components["responses"]["request-timeout"];
             /** @description Workflow Already Exists */
             409: {
@@ -1124,6 +1174,8 @@ export interface operations {
                 };
             };
             400: components["responses"]["validation-error"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             431: components["responses"]["header-fields-too-large"];
@@ -1165,6 +1217,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             413: components["responses"]["payload-too-large"];
@@ -1203,6 +1257,8 @@ export interface operations {
                 };
             };
             400: components["responses"]["validation-error"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
             408: components["responses"]["request-timeout"];
             413: components["responses"]["payload-too-large"];
             415: components["responses"]["unsupported-media-type"];
@@ -1250,6 +1306,8 @@ export interface operations {
                 };
             };
             400: components["responses"]["validation-error"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
             408: components["responses"]["request-timeout"];
             431: components["responses"]["header-fields-too-large"];
             500: components["responses"]["internal-error"];
@@ -1279,6 +1337,8 @@ export interface operations {
                 };
             };
             400: components["responses"]["validation-error"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             431: components["responses"]["header-fields-too-large"];
@@ -1311,6 +1371,8 @@ export interface operations {
                 };
             };
             400: components["responses"]["validation-error"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             431: components["responses"]["header-fields-too-large"];
@@ -1377,7 +1439,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It does */
+            /** @description It is */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1480,6 +1542,7 @@ type ReadonlyArray<T> = [
 export const outcomeValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Outcome"]> = ["created", "conflict", "rejected", "failed"];
 export const workflowStatusValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["WorkflowStatus"]> = ["active", "disabled", "deprecated", "archived"];
 export const executionEngineValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ExecutionEngine"]> = ["tekton"];
-export const problemTitleValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Problem"]["title"]> = ["Validation Error", "Immutable Field Violation", "Not Found", "Method Not Allowed", "Request Timeout", "Workflow Already Exists", "Gone", "Payload Too Large", "Unsupported Media Type", "Idempotency Key Reused", "Request Header Fields Too Large", "Internal Server Error", "Service Unavailable"];
+export const problemTitleValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Problem"]["title"]> = ["Validation Error", "Immutable Field Violation", "Unauthorized", "Forbidden", "Not Found", "Method Not Allowed", "Request Timeout", "Workflow Already Exists", "Gone", "Payload Too Large", "Unsupported Media Type", "Idempotency Key Reused", "Request Header Fields Too Large", "Internal Server Error", "Service Unavailable"];
 export const problemContentValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Problem"]["content"]> = ["identical", "different"];
 export const requestStateValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["RequestState"]> = ["pending", "created", "conflict", "rejected", "failed"];
+export const readinessShutDoorValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Readiness"]["shut"]["door"]> = ["sync", "async"];

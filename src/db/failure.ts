@@ -1,3 +1,4 @@
+import { classify } from '../domain/classify.ts'
 import { type TlsTrouble, tlsTrouble } from '../tls.ts'
 import { dbFailure } from './sqlstate.ts'
 
@@ -33,4 +34,11 @@ export function dbSentence(error: unknown, variable = 'DATABASE_URL'): string | 
   const code = dbFailure(error)?.code
   if (code === undefined) return undefined
   return dbRefusal(error, variable) ?? `PostgreSQL (${variable}) does not answer as it should (${code})`
+}
+
+/** Whether PostgreSQL does not answer, or not now: what may pass by itself. */
+export function dbIsAway(error: unknown): boolean {
+  const failure = dbFailure(error)
+  if (!failure || dbRefusal(error) !== undefined) return false
+  return failure.code === 'ENOTFOUND' || ['outage', 'interrupted'].includes(classify(failure))
 }

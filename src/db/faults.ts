@@ -7,12 +7,15 @@ type Calls = Record<string, (...args: any[]) => Promise<unknown>>
 
 /**
  * The same calls, with what the database throws made a `Fault`: for calls that may run twice, and where no failure is an
- * outcome. One whose connection was lost runs again at once, on another.
+ * outcome. One whose connection was lost runs again at once, on another; which may be lost too, and be told of only now.
  */
 export function throwingFaults<T extends Calls>(calls: T): T {
   const guarded = Object.entries(calls).map(([name, call]) => [
     name,
     async (...args: unknown[]) => {
+      const began = performance.now()
+      const isWorthwhile = (tries: number) =>
+        tries === 1 || (tries < TRIES && performance.now() - began < AT_ONCE_MS)
       for (let tries = 1; ; tries += 1) {
         try {
           return await call(...args)
@@ -20,7 +23,7 @@ export function throwingFaults<T extends Calls>(calls: T): T {
           const failure = dbFailure(error)
           if (!failure) throw error
           const failureClass = classify(failure)
-          if (failureClass === 'interrupted' && tries === 1) continue
+          if (failureClass === 'interrupted' && isWorthwhile(tries)) continue
           throw new Fault(PASSING.includes(failureClass) ? 'outage' : 'systemic', failure, error)
         }
       }
@@ -28,5 +31,9 @@ export function throwingFaults<T extends Calls>(calls: T): T {
   ])
   return Object.fromEntries(guarded) as T
 }
+
+/** More than a pool has connections: all of them may be lost. */
+const TRIES = 6
+const AT_ONCE_MS = 1_000
 
 const PASSING: readonly FailureClass[] = ['outage', 'interrupted', 'contention', 'held-lock']

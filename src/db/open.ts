@@ -5,8 +5,17 @@ import { connectionOf } from './connection.ts'
 
 export type Db = NodePgDatabase & { $client: pg.Pool }
 
+/** The connections of a pool. */
+export interface PoolState {
+  idle: number
+  busy: number
+  /** Who waits for one. */
+  waiting: number
+}
+
 export interface OpenDb {
   db: Db
+  state(): PoolState
   close(): Promise<void>
 }
 
@@ -44,6 +53,11 @@ export function openDb({ url, name, maxConnections, keepsPlans = false }: DbOpti
   pool.on('connect', (client) => client.on('error', () => {}))
   return {
     db: drizzle(pool),
+    state: () => ({
+      idle: pool.idleCount,
+      busy: pool.totalCount - pool.idleCount,
+      waiting: pool.waitingCount,
+    }),
     close: () => {
       closing = true
       return pool.end()

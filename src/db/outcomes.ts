@@ -24,6 +24,7 @@ export interface StoredRow extends Record<string, unknown> {
   request_id: string
   outcome: Outcome | null
   fingerprint: string
+  principal: string | null
   reason: RejectionReason | null
   errors: FieldError[] | null
   failure: string | null
@@ -68,8 +69,9 @@ export function listSql({ outcome, since, before, limit }: EndedPage) {
 
 /** Of a status row `r`, the workflow that its request made, and the one that was in its way. Times come as ms since 1970. */
 const storedColumns = sql.raw(`
-  r.outcome, encode(coalesce(r.fingerprint, mine.request_fingerprint), 'hex') as fingerprint, r.reason, r.errors,
-  r.failure, coalesce(r.workflow_name, mine.workflow_name) as workflow_name,
+  r.outcome, encode(coalesce(r.fingerprint, mine.request_fingerprint), 'hex') as fingerprint,
+  coalesce(r.principal, mine.principal) as principal, r.reason, r.errors, r.failure,
+  coalesce(r.workflow_name, mine.workflow_name) as workflow_name,
   coalesce(r.version, mine.version) as version, ${epochMs('coalesce(r.accepted_at, mine.created_at)')} as accepted_at,
   ${epochMs('coalesce(r.completed_at, mine.created_at)')} as completed_at,
   coalesce(mine.workflow_id, holder.workflow_id) as workflow_id,
@@ -85,6 +87,7 @@ export function settledOf(row: StoredRow): Settled {
   return {
     requestId: row.request_id,
     fingerprint: row.fingerprint,
+    principal: row.principal,
     outcome: row.outcome ?? 'created',
     rejection: row.reason && { reason: row.reason, errors: row.errors ?? [] },
     failure: row.failure,

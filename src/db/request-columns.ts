@@ -24,6 +24,7 @@ export const HEAD: Readonly<Record<string, Column>> = {
     type: 'uuid',
     of: ({ request }) => (request.workflow ? request.idempotencyKey : null),
   },
+  principal: { type: 'text', of: ({ request }) => request.principal },
   accepted_at: { type: 'text', of: ({ request }) => request.acceptedAt.toISOString() },
   reason: { type: 'text', of: ({ request }) => request.rejection?.reason ?? null },
   errors: {

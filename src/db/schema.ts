@@ -60,10 +60,15 @@ export const workflow = pgTable(
     updated_at: instant('updated_at').notNull().default(sql`now()`),
     created_by_request: uuid('created_by_request').notNull(),
     request_fingerprint: sha256('request_fingerprint').notNull(),
+    principal: text('principal'),
   },
   (table) => [
     unique(UNIQUE_KEYS.nameAndVersion).on(table.workflow_name, table.version),
     unique(UNIQUE_KEYS.createdBy).on(table.created_by_request),
+    // What is active is found soon along the key, and has no entry here.
+    index('ix_workflow_not_active')
+      .on(table.status, table.workflow_id)
+      .where(sql`${table.status} <> 'active'`),
   ],
 )
 
@@ -82,15 +87,16 @@ export const registrationRequest = pgTable(
     version: text('version'),
     accepted_at: instant('accepted_at').notNull(),
     completed_at: instant('completed_at').notNull().default(sql`now()`),
+    principal: text('principal'),
   },
   (table) => [
     primaryKey({ name: UNIQUE_KEYS.requestId, columns: [table.request_id] }),
     unique(UNIQUE_KEYS.idempotencyKey).on(table.idempotency_key),
     index('ix_registration_request_completed_at').on(table.completed_at, table.request_id),
-    // For lists of what is rare; a list of anything else walks along the index above.
-    index('ix_registration_request_rare_outcome')
+    // For lists of what may be rare; a list of anything else walks along the index above.
+    index('ix_registration_request_not_created')
       .on(table.outcome, table.completed_at, table.request_id)
-      .where(sql`${table.outcome} in ('rejected', 'failed')`),
+      .where(sql`${table.outcome} <> 'created'`),
   ],
 )
 

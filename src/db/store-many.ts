@@ -42,24 +42,24 @@ export function storeManySql(rows: readonly BatchRow[], progress: readonly LogPr
     ), made as (
       insert into workflow (workflow_id, workflow_name, version, name, description, content, content_hash,
         execution_engine, labels, custom_labels, detected_labels, parameters, owner, maintainer, container_image,
-        container_digest, status, created_by_request, request_fingerprint)
+        container_digest, status, created_by_request, request_fingerprint, principal)
       select b.workflow_id, first.workflow_name, first.version, b.name, b.description, b.content, b.content_hash,
         b.execution_engine::execution_engine, b.labels, b.custom_labels, b.detected_labels, b.parameters, b.owner,
         b.maintainer, b.container_image, b.container_digest, b.status::workflow_status, first.request_id,
-        first.fingerprint
+        first.fingerprint, first.principal
       from first join unnest(${arrays(BODY, rows)}) with ordinality as b(${names(BODY)}, ord) using (ord)
       order by first.workflow_name collate "C", first.version collate "C"
       on conflict (workflow_name, version) do nothing
       returning created_by_request
     ), stored as (
       insert into registration_request (request_id, fingerprint, idempotency_key, outcome, reason, errors,
-        workflow_name, version, accepted_at)
+        workflow_name, version, principal, accepted_at)
       select request_id, fingerprint, case when not key_reused then idempotency_key end,
         case when key_reused or reason is not null then 'rejected'
           when request_id in (select created_by_request from made) then 'created' else 'conflict' end::outcome,
         case when key_reused then 'idempotency-key-reused' else reason end::rejection_reason,
         case when key_reused then ${JSON.stringify(KEY_REUSED.errors)}::jsonb else errors end,
-        workflow_name, version, accepted_at::timestamptz
+        workflow_name, version, principal, accepted_at::timestamptz
       from judged
       order by request_id
       returning request_id, outcome, workflow_name, version, fingerprint, completed_at

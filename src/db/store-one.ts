@@ -11,15 +11,15 @@ export function storeCreatedSql(request: ValidRequest, workflowId: string, progr
   const body = Object.values(BODY).map(({ of }) => sql`${of({ request, workflowId })}`)
   return sql`
     with made as (
-      insert into workflow (workflow_name, version, created_by_request, request_fingerprint, ${names(BODY)})
+      insert into workflow (workflow_name, version, created_by_request, request_fingerprint, principal, ${names(BODY)})
       values (${workflow_name}, ${version}, ${request.requestId}, decode(${request.fingerprint}, 'hex'),
-        ${sql.join(body, sql`, `)})
-      returning workflow_name, version
+        ${request.principal}, ${sql.join(body, sql`, `)})
+      returning workflow_name, version, principal
     ), stored as (
       insert into registration_request (request_id, fingerprint, idempotency_key, outcome, workflow_name, version,
-        accepted_at)
+        principal, accepted_at)
       select ${request.requestId}::uuid, decode(${request.fingerprint}, 'hex'), ${request.idempotencyKey}::uuid,
-        'created', workflow_name, version, ${request.acceptedAt.toISOString()}::timestamptz
+        'created', workflow_name, version, principal, ${request.acceptedAt.toISOString()}::timestamptz
       from made
       returning completed_at
     ), progressed as (
@@ -38,11 +38,11 @@ export function storeLostSql(
   return sql`
     with stored as (
       insert into registration_request (request_id, fingerprint, idempotency_key, outcome, reason, errors, failure,
-        workflow_name, version, accepted_at)
+        workflow_name, version, principal, accepted_at)
       select ${request.requestId}::uuid, decode(${request.fingerprint}, 'hex'),
         ${outcome === 'rejected' ? null : request.idempotencyKey}::uuid, ${outcome}::outcome,
         ${rejection?.reason ?? null}::rejection_reason, ${rejection ? JSON.stringify(rejection.errors) : null}::jsonb,
-        ${failure ?? null}, ${workflowName}, ${version}, ${request.acceptedAt.toISOString()}::timestamptz
+        ${failure ?? null}, ${workflowName}, ${version}, ${request.principal}, ${request.acceptedAt.toISOString()}::timestamptz
       where not exists (select from workflow where created_by_request = ${request.requestId}::uuid)
       on conflict (request_id) do nothing
       returning request_id

@@ -4,6 +4,19 @@ export interface Failure {
   constraint?: string | undefined
 }
 
+/** What a failure of the database can mean. These words are declared here and nowhere else. */
+export const FAILURE_CLASSES = [
+  'contention',
+  'held-lock',
+  'outage',
+  'interrupted',
+  'conflict',
+  'replay',
+  'key-reused',
+  'this-message',
+  'systemic',
+] as const
+
 /**
  * What a failure of the database means for the requests at hand.
  *
@@ -12,16 +25,7 @@ export interface Failure {
  * an outage unless the database answers. `conflict`, `replay`, `key-reused`: a unique key was taken.
  * `this-message`: the database refuses this one request for good. `systemic`: nothing will work until somebody acts.
  */
-export type FailureClass =
-  | 'contention'
-  | 'held-lock'
-  | 'outage'
-  | 'interrupted'
-  | 'conflict'
-  | 'replay'
-  | 'key-reused'
-  | 'this-message'
-  | 'systemic'
+export type FailureClass = (typeof FAILURE_CLASSES)[number]
 
 /** The names of the constraints that a registration can run into, as they stand in the schema. */
 export const UNIQUE_KEYS = {

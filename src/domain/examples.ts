@@ -64,6 +64,8 @@ const EXAMPLES: Record<ProblemSlug, [detail: string, extension?: ProblemExtensio
     '/content cannot be changed: what was registered stays',
     { errors: [{ pointer: '/content', detail: 'cannot be changed: what was registered stays' }] },
   ],
+  unauthorized: ['The token has expired'],
+  forbidden: ['The token does not have the scope workflows:write'],
   'not-found': ['There is no workflow with this id'],
   'method-not-allowed': ['DELETE is not possible here'],
   'request-timeout': ['The request could not be read as HTTP'],

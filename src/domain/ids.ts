@@ -44,6 +44,14 @@ export function positionalRequestId(record: RecordPosition): string {
   return named('record', clusterId, topic, String(partition), offset, timestamp)
 }
 
+/**
+ * Where an idempotency key is unique: `place`, and for a principal a scope that no other has. Neither they nor keys have
+ * line feeds, so that the number of parts tells one from the other.
+ */
+export function keyScope(principal: string | null, place = ''): string {
+  return principal === null ? place : ['principal', principal, place].join('\n')
+}
+
 /** What a caller's idempotency key is stored as: unique for each `scope`. */
 export function storedKey(scope: string, key: string): string {
   return named('idempotency-key', scope, key)

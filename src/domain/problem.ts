@@ -26,6 +26,8 @@ export function detailOf(errors: readonly FieldError[]): string {
 export const PROBLEM_TYPES = {
   'validation-error': { status: 400, title: 'Validation Error', retryable: false },
   'immutable-field-violation': { status: 400, title: 'Immutable Field Violation', retryable: false },
+  unauthorized: { status: 401, title: 'Unauthorized', retryable: false },
+  forbidden: { status: 403, title: 'Forbidden', retryable: false },
   'not-found': { status: 404, title: 'Not Found', retryable: false },
   'method-not-allowed': { status: 405, title: 'Method Not Allowed', retryable: false },
   'request-timeout': { status: 408, title: 'Request Timeout', retryable: true },

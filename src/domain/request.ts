@@ -9,6 +9,8 @@ interface AnyRequest {
   fingerprint: string
   /** UUID that stands for the caller's idempotency key in its scope. */
   idempotencyKey: string | null
+  /** Who asked; null where nobody is known. */
+  principal: string | null
   acceptedAt: Date
 }
 
@@ -36,6 +38,8 @@ export interface CatalogEntry {
 export interface Settled {
   requestId: string
   fingerprint: string
+  /** Who asked first for it; null where nobody is known. */
+  principal: string | null
   outcome: Outcome
   /** Why, when `rejected`. */
   rejection: Rejection | null
@@ -86,10 +90,11 @@ export function conflictWith(holder: Holder, request: ValidRequest, completedAt:
   return { ...endOf(request, completedAt), outcome: 'conflict', ...holder }
 }
 
-function endOf({ requestId, fingerprint, acceptedAt, workflow }: ValidRequest, completedAt: Date) {
+function endOf({ requestId, fingerprint, principal, acceptedAt, workflow }: ValidRequest, completedAt: Date) {
   return {
     requestId,
     fingerprint,
+    principal,
     rejection: null,
     failure: null,
     workflowName: workflow.workflow_name,
@@ -130,6 +135,7 @@ export function idReused(request: NamedRequest, first: Settled): Registered {
   return {
     requestId: request.requestId,
     fingerprint: request.fingerprint,
+    principal: request.principal,
     outcome: 'rejected',
     rejection: ID_REUSED,
     failure: null,

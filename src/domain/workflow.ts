@@ -113,6 +113,7 @@ export const workflowSummarySchema = z
     updated_at: z.iso.datetime(),
     created_by_request: z.guid().describe('The request that made it'),
     request_fingerprint: z.string().regex(HASH).describe('SHA-256 of all that the request asked for, in hex'),
+    principal: z.string().nullable().describe('Who asked for it; null where nobody is known'),
   })
   .meta({ id: 'WorkflowSummary', description: 'A workflow without its content' })
 
@@ -140,6 +141,7 @@ export const IGNORED_FIELDS: ReadonlySet<string> = new Set([
   'updated_by',
   'created_by_request',
   'request_fingerprint',
+  'principal',
   'is_latest_version',
   'previous_version',
   'total_executions',

@@ -13,6 +13,7 @@ export async function brokersListed(port: number): Promise<number> {
   const signal = AbortSignal.timeout(ANSWER_LIMIT_MS)
   const socket = connect({ port, host: '127.0.0.1' })
   socket.on('error', () => {}) // the awaited events tell
+  socket.on('end', () => socket.destroy(new Error('closed without an answer')))
   try {
     await once(socket, 'connect', { signal })
     socket.write(metadataRequest())

@@ -9,7 +9,8 @@ import { CHUNK_LIMITS } from '../domain/limits.ts'
 import type { MakeProblem } from '../domain/problem.ts'
 import type { Registered, ValidRequest } from '../domain/request.ts'
 import type { Foresee } from '../dry-run.ts'
-import { logOutcome } from '../outcome-log.ts'
+import type { TellOutcome } from '../outcome-log.ts'
+import { registering, traced } from '../span.ts'
 import { createWorkflowsSchema, type ItemResult } from './contract/batch.ts'
 import { createWorkflows } from './contract/workflows.ts'
 import { bytesOf, createRequest, readIdempotencyKey } from './create-request.ts'
@@ -20,6 +21,7 @@ import { serve } from './serve.ts'
 export interface BatchRoutesParts {
   /** Together and in order: at most 500, of at most 4 MiB. */
   register: (requests: readonly ValidRequest[]) => Promise<readonly Registered[]>
+  tellOutcome: TellOutcome
   foresee: Foresee
   /** In any order. */
   workflowsByIds: (workflowIds: readonly string[]) => Promise<WorkflowRow[]>
@@ -27,11 +29,18 @@ export interface BatchRoutesParts {
 }
 
 /** The synchronous door for many at once, each for itself. */
-export function batchRoutes({ register, foresee, workflowsByIds, makeProblem }: BatchRoutesParts) {
+export function batchRoutes({
+  register,
+  tellOutcome,
+  foresee,
+  workflowsByIds,
+  makeProblem,
+}: BatchRoutesParts) {
   return async function batch(app: FastifyInstance) {
     serve(app, createWorkflows, makeProblem, async ({ request, query }) => {
       const key = readIdempotencyKey(request, makeProblem)
       const { valid, refused } = await readItems(readFrame(request), key, request)
+      request.span?.set({ 'registrar.door': 'sync', 'registrar.batch_size': valid.length + refused.length })
       const tell = query.dry_run ? foreseeItems : registerItems
       const results = [...refused, ...(await tell(valid, request))].sort((a, b) => a.index - b.index)
       return { ...(query.dry_run && { dry_run: true }), results }
@@ -57,7 +66,11 @@ export function batchRoutes({ register, foresee, workflowsByIds, makeProblem }: 
     for (const [index, value] of values.entries()) {
       const item = readItem(value)
       if (item.kind === 'valid') {
-        valid.push({ index, create: createRequest(item, `batch/${index}`, key), bytes: item.bytes })
+        valid.push({
+          index,
+          create: createRequest(item, request.caller, key, `batch/${index}`),
+          bytes: item.bytes,
+        })
       } else {
         const problem = rejectionProblem(item.rejection, makeProblem)
         logProblem(request, problem, { item: index })
@@ -92,7 +105,11 @@ export function batchRoutes({ register, foresee, workflowsByIds, makeProblem }: 
   async function registerItems(items: readonly ValidItem[], request: FastifyRequest): Promise<Result[]> {
     const outcomes: (Registered | Fault)[] = []
     for (const chunk of inChunks(items)) {
-      const registered = await orFault(() => register(chunk.map(({ create }) => create)))
+      const registered = await orFault(() =>
+        traced(request.span?.begin(registering(chunk.length)), () =>
+          register(chunk.map(({ create }) => create)),
+        ),
+      )
       outcomes.push(...(registered instanceof Fault ? chunk.map(() => registered) : registered))
     }
     const created = outcomes.flatMap((one) =>
@@ -117,7 +134,7 @@ export function batchRoutes({ register, foresee, workflowsByIds, makeProblem }: 
       logProblem(request, problem, { cause: outcome, item: index })
       return { ...item, status: problem.status, state: null, problem }
     }
-    logOutcome(request.log, 'sync', outcome)
+    tellOutcome(request.log, outcome)
     const { problem, workflow_id } = documentOf(outcome, makeProblem)
     if (problem) return { ...item, status: problem.status, state: outcome.outcome, problem }
     const workflow = workflows instanceof Fault ? undefined : workflows.get(workflow_id!)

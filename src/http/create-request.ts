@@ -1,33 +1,37 @@
 import type { FastifyRequest } from 'fastify'
 import { parseItem } from 'structured-headers'
+import type { Caller } from '../domain/access.ts'
 import { readBody } from '../domain/body.ts'
 import { rejectionProblem } from '../domain/document.ts'
-import { keyedRequestId, newId, storedKey } from '../domain/ids.ts'
+import { keyedRequestId, keyScope, newId, storedKey } from '../domain/ids.ts'
 import type { MakeProblem } from '../domain/problem.ts'
 import type { ValidRequest } from '../domain/request.ts'
 import { HttpProblem } from './problems.ts'
-
-/** Callers are not told apart: all idempotency keys live in one scope. */
-const SCOPE = ''
 
 /** The valid request in a POST, the same at both doors. Throws the problem when there is none; nothing was stored. */
 export function readCreateRequest(request: FastifyRequest, makeProblem: MakeProblem): ValidRequest {
   const key = readIdempotencyKey(request, makeProblem)
   const body = readBody(bytesOf(request))
-  if (body.kind === 'valid') return createRequest(body, SCOPE, key)
+  if (body.kind === 'valid') return createRequest(body, request.caller, key)
   throw new HttpProblem(rejectionProblem(body.rejection, makeProblem))
 }
 
-/** The request to register what a body asks for, under the caller's key where there is one. */
+/**
+ * The request to register what a body asks for, under the caller's key where there is one; `place` tells apart what
+ * comes together under one key.
+ */
 export function createRequest(
   { workflow, fingerprint }: Pick<ValidRequest, 'workflow' | 'fingerprint'>,
-  scope: string,
+  { principal }: Pick<Caller, 'principal'>,
   key: string | undefined,
+  place?: string,
 ): ValidRequest {
+  const scope = keyScope(principal, place)
   return {
     requestId: key === undefined ? newId() : keyedRequestId(scope, key, fingerprint),
     fingerprint,
     idempotencyKey: key === undefined ? null : storedKey(scope, key),
+    principal,
     acceptedAt: new Date(),
     workflow,
   }

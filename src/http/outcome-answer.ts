@@ -12,7 +12,7 @@ export interface OutcomeAnswerParts {
 
 /** The row that a request made, equal to what is stored. */
 export function rowMadeBy(
-  { workflow, requestId, fingerprint }: ValidRequest,
+  { workflow, requestId, fingerprint, principal }: ValidRequest,
   { workflowId, createdAt }: CatalogEntry,
 ): WorkflowRow {
   const { owner = null, maintainer = null, container_image = null, container_digest = null } = workflow
@@ -25,6 +25,7 @@ export function rowMadeBy(
     updated_at: createdAt,
     created_by_request: requestId,
     request_fingerprint: fingerprint,
+    principal,
   }
 }
 

@@ -23,10 +23,11 @@ export function serve<const O extends Operation>(
   makeProblem: MakeProblem,
   handle: (call: Call<O>) => Promise<unknown>,
 ): void {
-  const { method, url, params, query, body } = operation
+  const { operationId, method, url, scope, params, query, body } = operation
   app.route({
     method,
     url,
+    config: { operation: operationId, scope },
     ...(body?.maxBytes !== undefined && { bodyLimit: body.maxBytes }),
     handler: (request, reply) =>
       handle({

@@ -10,10 +10,15 @@ import Fastify, {
 import { LIMITS } from '../domain/limits.ts'
 import type { MakeProblem } from '../domain/problem.ts'
 import type { Logger } from '../logger.ts'
+import type { Tracing } from '../tracing.ts'
+import { requireAccess } from './access.ts'
 import { limitBodiesInHand, OVERLOAD_LIMITS, type OverloadLimits, refuseOverload } from './overload.ts'
 import { errorHandler, HttpProblem } from './problems.ts'
 import { continueWhenRead, takeBodies } from './request-body.ts'
 import { refuseByHead } from './request-head.ts'
+import { measureRequests, type RequestAnswered } from './request-metrics.ts'
+import { traceRequests } from './request-spans.ts'
+import type { ReadToken } from './tokens.ts'
 import { unreadableRequests } from './unreadable.ts'
 
 /** How long a request may take to come in. */
@@ -25,8 +30,12 @@ export async function buildServer(parts: {
   makeProblem: MakeProblem
   log: Logger
   overload?: OverloadLimits
+  onAnswered?: RequestAnswered
+  tracing?: Tracing | undefined
+  /** Reads the tokens that callers must bring; undefined: none is asked for. */
+  readToken?: ReadToken | undefined
 }) {
-  const { routes, makeProblem, log, overload = OVERLOAD_LIMITS } = parts
+  const { routes, makeProblem, log, overload = OVERLOAD_LIMITS, onAnswered, tracing, readToken } = parts
   const unreadable = unreadableRequests(makeProblem)
   const app = Fastify({
     loggerInstance: log as FastifyBaseLogger,
@@ -52,8 +61,11 @@ export async function buildServer(parts: {
     throw new HttpProblem(makeProblem('not-found', 'There is nothing at this URL')) // for routes that say so themselves
   })
   unreadable.watch(app.server)
+  if (onAnswered) measureRequests(app, onAnswered)
+  if (tracing) traceRequests(app, tracing)
   refuseByHead(app, makeProblem)
   await refuseOverload(app, makeProblem, overload)
+  requireAccess(app, readToken, makeProblem)
   takeBodies(app, makeProblem)
   limitBodiesInHand(app, makeProblem, overload)
   continueWhenRead(app)

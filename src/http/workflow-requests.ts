@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { type AcceptedAt, formatAt, type Position, parseAt } from '../domain/accepted-at.ts'
+import { type AcceptedAt, formatAt, ownerTag, type Position, parseAt } from '../domain/accepted-at.ts'
+import type { Caller } from '../domain/access.ts'
 import {
   documentOf,
   goneProblem,
@@ -16,9 +17,10 @@ import {
   type Settled,
   type ValidRequest,
 } from '../domain/request.ts'
-import { readTraceContext, type TraceContext } from '../domain/trace-context.ts'
+import type { TraceContext } from '../domain/trace-context.ts'
 import type { Foresee } from '../dry-run.ts'
 import type { OutcomeWaiters } from '../outcome-waiters.ts'
+import { requestAttributes, type Span } from '../span.ts'
 import type { ReadStatus, Status } from '../status.ts'
 import { acceptWorkflow, getWorkflowRequest } from './contract/workflow-requests.ts'
 import { bytesOf, readCreateRequest } from './create-request.ts'
@@ -27,22 +29,26 @@ import { replyTagged } from './etag.ts'
 import { answerOutcome, type OutcomeAnswerParts } from './outcome-answer.ts'
 import { readWait } from './prefer.ts'
 import { about, HttpProblem, RETRY_AFTER_S } from './problems.ts'
+import { traceOf } from './request-spans.ts'
 import { serve } from './serve.ts'
 
 export interface WorkflowRequestRoutesParts extends OutcomeAnswerParts {
   foresee: Foresee
-  /** Resolves when the broker has it. */
-  publish: (request: ValidRequest, body: Buffer, trace: TraceContext | undefined) => Promise<Position>
+  /** Resolves when the broker has it, with where: `tag` stands for the log. */
+  publish: (
+    request: ValidRequest,
+    body: Buffer,
+    trace: TraceContext | undefined,
+    span: Span | undefined,
+  ) => Promise<Position & { tag: string }>
   readStatus: ReadStatus
   /** Released when the server closes. */
   waiters: OutcomeWaiters
-  /** Stands for the log that `publish` writes to. */
-  logTag: string
 }
 
 /** The asynchronous door, and how its requests ended. */
 export function workflowRequestRoutes(parts: WorkflowRequestRoutesParts) {
-  const { foresee, publish, readStatus, waiters, logTag, makeProblem } = parts
+  const { foresee, publish, readStatus, waiters, makeProblem } = parts
 
   return async function workflowRequests(app: FastifyInstance) {
     app.addHook('preClose', async () => waiters.release())
@@ -73,7 +79,8 @@ export function workflowRequestRoutes(parts: WorkflowRequestRoutesParts) {
           makeProblem('validation-error', 'The parameter at is not one that this service gave out'),
         )
       const waitS = readWait(request.headers.prefer)
-      const document = statusDocument(requestId, await statusAfter(waitS, requestId, at, reply))
+      const status = await statusAfter(waitS, requestId, at, request.caller, reply)
+      const document = statusDocument(requestId, status)
       if (waitS !== undefined) preferenceApplied(reply, waitS)
       if (document.state === 'pending')
         reply.header('cache-control', 'no-store').header('retry-after', RETRY_AFTER_S)
@@ -84,13 +91,14 @@ export function workflowRequestRoutes(parts: WorkflowRequestRoutesParts) {
   /** Reads and publishes; of what was read only the name is kept, for the rest may be large and the wait long. */
   async function accept(request: FastifyRequest): Promise<{ accepted: NamedRequest; at: AcceptedAt }> {
     const create = readCreateRequest(request, makeProblem)
-    const { requestId, fingerprint, acceptedAt } = create
+    const { requestId, fingerprint, principal, acceptedAt } = create
+    request.span?.set(requestAttributes('async', { requestId, ...nameOf(create) }))
     const position = await about(requestId, makeProblem, () =>
-      publish(create, bytesOf(request), traceOf(request)),
+      publish(create, bytesOf(request), traceOf(request), request.span),
     )
     return {
-      accepted: { requestId, fingerprint, acceptedAt, ...nameOf(create) },
-      at: { tag: logTag, ...position, acceptedAt },
+      accepted: { requestId, fingerprint, principal, acceptedAt, ...nameOf(create) },
+      at: { ...position, acceptedAt, owner: ownerTag(principal) },
     }
   }
 
@@ -99,13 +107,15 @@ export function workflowRequestRoutes(parts: WorkflowRequestRoutesParts) {
     waitS: number | undefined,
     requestId: string,
     at: AcceptedAt | undefined,
+    caller: Caller,
     reply: FastifyReply,
   ): Promise<Status> {
     if (!isUuid(requestId)) return { kind: 'unknown' }
-    const status = await readStatus(requestId, at)
+    const status = await readStatus(requestId, at, caller)
     if (waitS === undefined || (status.kind !== 'pending' && status.kind !== 'unclear')) return status
-    await waiters.wait(requestId, status.kind === 'pending' ? at : undefined, waitS * 1000, endOf(reply))
-    return readStatus(requestId, at)
+    const position = status.kind === 'pending' ? at : undefined
+    await waiters.wait(requestId, position, waitS * 1000, endOf(reply), caller)
+    return readStatus(requestId, at, caller)
   }
 
   /** What a status says; throws the problem where there is nothing to say. */
@@ -146,9 +156,11 @@ export function workflowRequestRoutes(parts: WorkflowRequestRoutesParts) {
     reply: FastifyReply,
   ): Promise<boolean> {
     try {
-      const status = await readStatus(accepted.requestId, at)
+      const status = await readStatus(accepted.requestId, at, request.caller)
       if (status.kind !== 'settled' || status.settled.purged) return false
-      await answerOutcome(reply, registeredAs(accepted, status.settled), parts)
+      const registered = registeredAs(accepted, status.settled)
+      request.span?.set(requestAttributes('async', registered))
+      await answerOutcome(reply, registered, parts)
       return true
     } catch (error) {
       const { requestId } = accepted
@@ -156,12 +168,6 @@ export function workflowRequestRoutes(parts: WorkflowRequestRoutesParts) {
       return false
     }
   }
-}
-
-/** Of several `tracestate` headers the server makes one. */
-function traceOf({ headers: { traceparent, tracestate } }: FastifyRequest): TraceContext | undefined {
-  const text = (header: string | string[] | undefined) => header?.toString()
-  return readTraceContext(text(traceparent), text(tracestate))
 }
 
 /** An outcome as the answer to this request, which may be another one than it was stored for. */

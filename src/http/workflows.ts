@@ -1,9 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import type { WorkflowRow } from '../db/catalog.ts'
 import type { MakeProblem } from '../domain/problem.ts'
-import type { Registered, ValidRequest } from '../domain/request.ts'
+import { nameOf, type Registered, type ValidRequest } from '../domain/request.ts'
 import type { Foresee } from '../dry-run.ts'
-import { logOutcome } from '../outcome-log.ts'
+import type { TellOutcome } from '../outcome-log.ts'
+import { registering, requestAttributes, traced } from '../span.ts'
 import { createWorkflow } from './contract/workflows.ts'
 import { bytesOf, readCreateRequest } from './create-request.ts'
 import { dryRun } from './dry-run-answer.ts'
@@ -14,21 +15,31 @@ import { serve } from './serve.ts'
 export interface WorkflowRoutesParts {
   /** `bytes`: how large its body was. */
   register: (request: ValidRequest, bytes: number) => Promise<Registered>
+  tellOutcome: TellOutcome
   foresee: Foresee
   workflowById: (workflowId: string) => Promise<WorkflowRow | undefined>
   makeProblem: MakeProblem
 }
 
 /** The synchronous door. */
-export function workflowRoutes({ register, foresee, workflowById, makeProblem }: WorkflowRoutesParts) {
+export function workflowRoutes({
+  register,
+  tellOutcome,
+  foresee,
+  workflowById,
+  makeProblem,
+}: WorkflowRoutesParts) {
   return async function workflows(app: FastifyInstance) {
     serve(app, createWorkflow, makeProblem, async ({ request, query, reply }) => {
       const create = readCreateRequest(request, makeProblem)
       if (query.dry_run) return dryRun(create, { foresee, makeProblem })
-      const registered = await about(create.requestId, makeProblem, () =>
-        register(create, bytesOf(request).length),
+      const { requestId } = create
+      request.span?.set(requestAttributes('sync', { requestId, ...nameOf(create) }))
+      const registered = await about(requestId, makeProblem, () =>
+        traced(request.span?.begin(registering(1)), () => register(create, bytesOf(request).length)),
       )
-      logOutcome(request.log, 'sync', registered)
+      request.span?.set(requestAttributes('sync', registered))
+      tellOutcome(request.log, registered)
       const { outcome, entry, replayed } = registered
       const isNew = outcome === 'created' && !replayed // one of before may have another status by now
       return answerOutcome(reply, registered, {

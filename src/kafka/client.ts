@@ -13,6 +13,9 @@ import { readTlsFiles, secureSockets } from './secure-sockets.ts'
 /** Parts of kafkajs whose errors are tried again, and told by whoever waits for them. */
 const RETRIED = ['Connection', 'Consumer', 'Runner', 'BrokerPool', 'SaslAuthenticator']
 
+/** What the brokers see in their logs. */
+export const CLIENT_ID = 'workflow-registrar'
+
 /** `asked`: somebody waits for an answer, so give up in time. `endless`: an outage is only to be waited out. */
 export type Patience = 'asked' | 'endless'
 

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Batch, EachBatchPayload, Kafka } from 'kafkajs'
-import { Fault } from '../domain/fault.ts'
+import { Fault, type FaultClass } from '../domain/fault.ts'
 import type { Logger } from '../logger.ts'
 import { within } from '../within.ts'
 import { alignment, LogMismatch } from './alignment.ts'
+import { backlog } from './backlog.ts'
 import { type Chunk, chunksOf, passage } from './chunks.ts'
 import { commitsBeside } from './commits.ts'
 import { kafkaRefusal } from './failure.ts'
@@ -30,13 +31,30 @@ export interface ConsumerParts {
   readCommitted: () => Promise<Map<number, bigint>>
   log: Logger
   onStep: (step: Step) => void
+  /** Told how many offsets were settled. */
+  onSettled: (records: number) => void
+  /** Told each step that failed with nobody to blame but the infrastructure, and is tried again. */
+  onRetry: (faultClass: FaultClass) => void
   /** Called when the consumer can do no more, which it never should. */
   onCrash: (error: Error) => void
   /** Aborted when nobody waits for the start any more. */
   signal?: AbortSignal | undefined
 }
 
+/** How a consumer stands now. */
+export interface ConsumerState {
+  /** How many partitions it consumes. */
+  assigned: number
+  /** How many of them wait on purpose, or stand still. */
+  waiting: number
+  /** Of each partition, how many of its records are not settled. */
+  lag: ReadonlyMap<number, number>
+  /** Of the records in hand and those that wait; 0 when there is none. */
+  oldestPendingSeconds: number
+}
+
 export interface RunningConsumer {
+  state(): ConsumerState
   /** Why it does not go on, a reason for each partition that waits, or one for the whole; empty when all is well. */
   troubles(): string[]
   /** Finishes the chunk in hand, commits, and leaves the group. */
@@ -73,6 +91,8 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     readCommitted,
     log,
     onStep,
+    onSettled,
+    onRetry,
     onCrash,
     signal,
   } = parts
@@ -95,6 +115,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
   const readProgress = () => progress.read(clusterId, topic)
   const settleOne = settleTogether(settle)
   const lanes = openLanes(settleChunk)
+  const pending = backlog()
   const aligned = alignment({
     read: readProgress,
     readCommitted,
@@ -134,6 +155,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     assigned = payload.memberAssignment[topic] ?? []
     rebalancing = false
     startAnew()
+    pending.assign(assigned)
     // The timer of a wait goes on: the partition is to be resumed should it come back.
     for (const partition of waits.keys()) if (!assigned.includes(partition)) waits.delete(partition)
   })
@@ -166,8 +188,12 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     readOffsets,
     readProgress,
     assigned: () => (rebalancing ? undefined : assigned),
-    isBusy: () => lanes.isBusy() || waits.size > 0,
-    onLook: aligned.sendBack,
+    isBusy: (partition) =>
+      lanes.isBusy(partition) || (partition === undefined ? waits.size > 0 : waits.has(partition)),
+    async onLook(partitions) {
+      for (const { partition, settled, high } of partitions) pending.looked(partition, settled, high)
+      await aligned.sendBack(partitions)
+    },
     onStall: onCrash,
   })
 
@@ -203,10 +229,13 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     try {
       commits.rethrow()
       const first = fetchedOffset(batch)
+      const high = BigInt(batch.highWatermark)
       const isOver = () => !isRunning() || isStale()
-      if (!isOver() && (await isInLine(partition, first, BigInt(batch.highWatermark))) && !isOver()) {
+      const chunks = [...chunksOf(batch, first)]
+      if (!isOver()) pending.fetched(partition, first, high, chunks)
+      if (!isOver() && (await isInLine(partition, first, high)) && !isOver()) {
         commitOffsets = payload.commitOffsetsIfNecessary
-        take(partition, chunksOf(batch, first), BigInt(batch.lastOffset()) + 1n)
+        take(partition, chunks, BigInt(batch.lastOffset()) + 1n)
         resolveOffset(batch.lastOffset())
       }
       await (closing ? delay(CLOSING_PAUSE_MS) : lanes.ready())
@@ -243,6 +272,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
 
   /** Has kafkajs read on from there. While the group rebalances it would remember that for another assignment. */
   function seek(partition: number, offset: bigint) {
+    pending.readAgain(partition, offset)
     if (!rebalancing) asMember(() => consumer.seek({ topic, partition, offset: offset.toString() }))
   }
 
@@ -269,6 +299,8 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     if (membership !== memberships || aligned.position(partition) !== position) return
     onStep('settled')
     endWait(partition)
+    onSettled(Number(chunk.nextOffset - chunk.firstOffset))
+    pending.settled(partition, chunk.nextOffset)
     aligned.settled(partition, chunk.nextOffset)
     commits.soon(partition, chunk.nextOffset)
   }
@@ -278,6 +310,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     const earlier = waits.get(partition)
     const delayMs = Math.min((earlier?.delayMs ?? 50) * 2, 2_000)
     const reason = reasonOf(error)
+    if (!(error instanceof LogMismatch)) onRetry(faultClassOf(error))
     if (reason !== earlier?.reason) log[levelOf(error)]({ partition, reason, err: error }, 'the worker waits')
     const attempts = (earlier?.attempts ?? 0) + 1
     clearTimeout(earlier?.timer)
@@ -301,11 +334,28 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     commits.forget()
   }
 
+  /** Of each partition that does not go on, why. */
+  function standing(): Map<number, string[]> {
+    const reasons = new Map<number, string[]>()
+    for (const [partition, { reason }] of waits)
+      reasons.set(partition, [`partition ${partition} waits: ${reason}`])
+    for (const [partition, reason] of watching.mismatches())
+      reasons.set(partition, [...(reasons.get(partition) ?? []), reason])
+    for (const [partition, reason] of watching.standstills())
+      if (!reasons.has(partition)) reasons.set(partition, [reason])
+    return reasons
+  }
+
   return {
+    state: () => ({
+      assigned: assigned?.length ?? 0,
+      waiting: standing().size,
+      lag: pending.lag(),
+      oldestPendingSeconds: pending.oldestPendingSeconds(),
+    }),
     troubles() {
       if (!assigned) return [refusal ?? 'the worker is not in its consumer group']
-      const waiting = [...waits].map(([partition, { reason }]) => `partition ${partition} waits: ${reason}`)
-      return [...waiting, ...watching.mismatches()]
+      return [...standing().values()].flat()
     },
     close,
   }
@@ -362,9 +412,12 @@ function reasonOf(error: unknown): string {
   return 'systemic: UNEXPECTED'
 }
 
+function faultClassOf(error: unknown): FaultClass {
+  if (error instanceof Fault) return error.class
+  return error instanceof PublishFailure ? 'outage' : 'systemic'
+}
+
 /** What passes by itself is a warning; what somebody has to mend is an error. */
 function levelOf(error: unknown): 'warn' | 'error' {
-  return error instanceof PublishFailure || (error instanceof Fault && error.class === 'outage')
-    ? 'warn'
-    : 'error'
+  return faultClassOf(error) === 'outage' ? 'warn' : 'error'
 }

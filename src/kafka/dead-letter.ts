@@ -4,9 +4,13 @@ import type { Log } from '../domain/progress.ts'
 import { sendable } from './headers.ts'
 import { undecodableBatch } from './record-batches.ts'
 
-/** Why a record is a dead letter: it could not be read, or the database refused it with `code`. */
+/** Why a record is a dead letter: it could not be read, or the database refused it. */
+export const DEAD_LETTER_CLASSES = ['unreadable', 'failed'] as const
+export type DeadLetterClass = (typeof DEAD_LETTER_CLASSES)[number]
+
 export interface DeadLetterCause {
-  class: 'unreadable' | 'failed'
+  class: DeadLetterClass
+  /** What could not be read of it, or the code of the refusal. */
   code: string | null
   /** The same in words, where the code is not enough. */
   detail: string | null

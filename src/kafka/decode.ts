@@ -1,20 +1,24 @@
+import { isUtf8 } from 'node:buffer'
 import type { KafkaMessage } from 'kafkajs'
+import { isPrincipal } from '../domain/access.ts'
 import type { Rejection } from '../domain/body.ts'
 import { fingerprintOfBytes } from '../domain/fingerprint.ts'
 import { eventRequestId, isUuid, positionalRequestId } from '../domain/ids.ts'
 import type { Log } from '../domain/progress.ts'
 import type { InvalidRequest, RegistrationRequest } from '../domain/request.ts'
+import type { TraceContext } from '../domain/trace-context.ts'
 import type { DeadLetterCause } from './dead-letter.ts'
-import { headerText } from './headers.ts'
+import { headerBytes, headerText, MAX_TEXT_BYTES } from './headers.ts'
 import { undecodableBatch } from './record-batches.ts'
-import { type ReplyTo, replyToOf } from './reply-to.ts'
+import { type ReplyTo, replyToOf, traceOf } from './reply-to.ts'
 import { readRequestEvent, type Unreadable } from './request-event.ts'
 
 /** A record, read. What is unreadable is a dead letter; it has an outcome as well if it brought an id. */
-export type Decoded =
+export type Decoded = { trace?: TraceContext | undefined } & (
   | { request: RegistrationRequest; replyTo: ReplyTo; unreadable?: undefined }
   | { request: InvalidRequest; replyTo: ReplyTo; unreadable: DeadLetterCause }
   | { request: null; replyTo?: undefined; unreadable: DeadLetterCause }
+)
 
 /** Reads one record of the request topic. Never throws. */
 export function decodeRecord(record: KafkaMessage, log: Log): Decoded {
@@ -26,21 +30,23 @@ export function decodeRecord(record: KafkaMessage, log: Log): Decoded {
   const common = {
     requestId: id ? eventRequestId(id.source, id.id) : positionalRequestId({ ...log, offset, timestamp }),
     fingerprint: body.fingerprint,
+    principal: principalOf(record),
     acceptedAt: timeOf(record),
   }
   const replyTo = replyToOf(record, event)
+  const trace = traceOf(record, event)
   if (event.unreadable) {
     const unreadable: DeadLetterCause = { class: 'unreadable', ...event.unreadable }
-    if (!id) return { request: null, unreadable }
-    return { request: { ...common, ...unjudged(event.unreadable, record) }, replyTo, unreadable }
+    if (!id) return { request: null, trace, unreadable }
+    return { request: { ...common, ...unjudged(event.unreadable, record) }, replyTo, trace, unreadable }
   }
   if (body.kind === 'valid') {
     const key = headerText(record, 'idempotency-key')
     const idempotencyKey = key !== undefined && isUuid(key) ? key.toLowerCase() : null
-    return { request: { ...common, idempotencyKey, workflow: body.workflow }, replyTo }
+    return { request: { ...common, idempotencyKey, workflow: body.workflow }, replyTo, trace }
   }
   const { rejection, workflowName, version } = body
-  return { request: { ...common, idempotencyKey: null, rejection, workflowName, version }, replyTo }
+  return { request: { ...common, idempotencyKey: null, rejection, workflowName, version }, replyTo, trace }
 }
 
 /** How a request is told that is lost before anybody looks at its body, which may be that of a request that is not. */
@@ -48,6 +54,14 @@ function unjudged({ code, detail }: Unreadable, { value }: KafkaMessage) {
   const rejection: Rejection = { reason: 'validation-error', errors: [{ pointer: '', detail }] }
   const fingerprint = fingerprintOfBytes(Buffer.concat([Buffer.from(`${code}\n`), value ?? Buffer.alloc(0)]))
   return { fingerprint, idempotencyKey: null, rejection, workflowName: null, version: null }
+}
+
+/** Who asked, as the record says. What cannot be anybody's name is passed over. */
+function principalOf(record: KafkaMessage): string | null {
+  const bytes = headerBytes(record, 'principal')
+  if (!bytes || bytes.length > MAX_TEXT_BYTES || !isUtf8(bytes)) return null
+  const text = bytes.toString() // not without a byte order mark: that would be another name
+  return isPrincipal(text) ? text : null
 }
 
 /** When the record was made, as far as its timestamp is a time at all. */

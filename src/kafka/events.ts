@@ -55,6 +55,12 @@ const addressed = {
   'reply-topic': text()
     .optional()
     .describe('Where the reply is to go: a topic that the service allows. Without: the default topic'),
+  principal: text()
+    .max(255)
+    .optional()
+    .describe(
+      'Who asks: 1 to 255 characters, none of them a control character. It is believed, and stands on the workflow',
+    ),
   ...traceHeaders,
   ...echoed,
 }

@@ -1,4 +1,5 @@
 import { TLS_WANTED, type TlsTrouble, tlsTrouble } from '../tls.ts'
+import { TimeLimitExceeded } from '../within.ts'
 
 const KAFKA = 'Kafka (KAFKA_BROKERS)'
 
@@ -42,10 +43,50 @@ export function kafkaSentence(error: unknown): string | undefined {
   const refusal = kafkaRefusal(error)
   if (refusal) return refusal
   const codes = codesIn(error)
-  if (codes.includes(CONNECTION_CLOSED))
+  if (kafkaHangsUp(error))
     return `${KAFKA} ends the connection without a word: perhaps it wants a login (KAFKA_SASL_MECHANISM) or TLS (KAFKA_TLS) on this port`
   return codes.length > 0 ? `${KAFKA} does not answer as it should (${codes.at(-1)})` : undefined
 }
+
+/** Whether something takes connections and ends them: a Kafka that wants to be spoken to otherwise, or one behind a proxy that is only starting. */
+export function kafkaHangsUp(error: unknown): boolean {
+  return kafkaRefusal(error) === undefined && codesIn(error).includes(CONNECTION_CLOSED)
+}
+
+/** Whether Kafka does not answer, or not now: what may pass by itself. */
+export function kafkaIsAway(error: unknown): boolean {
+  if (error instanceof TimeLimitExceeded) return true
+  const code = codesIn(error).at(-1)
+  return code !== undefined && kafkaRefusal(error) === undefined && AWAY.has(code)
+}
+
+/** What a broker that is away, or is only just starting, makes kafkajs end with. */
+const AWAY: ReadonlySet<string> = new Set([
+  ...[
+    'ECONNREFUSED',
+    'ECONNRESET',
+    'EPIPE',
+    'ETIMEDOUT',
+    'EHOSTUNREACH',
+    'ENETUNREACH',
+    'EAI_AGAIN',
+    'ENOTFOUND',
+  ],
+  ...['KafkaJSConnectionError', 'KafkaJSRequestTimeoutError', 'KafkaJSBrokerNotFound', 'KafkaJSLockTimeout'],
+  ...[
+    'KafkaJSMetadataNotLoaded',
+    'KafkaJSNumberOfRetriesExceeded',
+    'KafkaJSTimeout',
+    'KafkaJSGroupCoordinatorNotFound',
+  ],
+  ...['LEADER_NOT_AVAILABLE', 'NOT_LEADER_FOR_PARTITION', 'NOT_CONTROLLER', 'REQUEST_TIMED_OUT'],
+  ...[
+    'GROUP_COORDINATOR_NOT_AVAILABLE',
+    'GROUP_LOAD_IN_PROGRESS',
+    'NOT_COORDINATOR_FOR_GROUP',
+    'BROKER_NOT_AVAILABLE',
+  ],
+])
 
 /** Whether kafkajs need not try again: `firstBytes` is what came for an answer, which may be no answer of Kafka's. */
 export function lastingCode(code: string | undefined, firstBytes: Buffer | undefined): string | undefined {

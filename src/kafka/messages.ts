@@ -11,6 +11,7 @@ import type { ReplyTo } from './reply-to.ts'
 export interface AcceptedRequest {
   requestId: string
   idempotencyKey: string | null
+  principal: string | null
   workflowName: string
   acceptedAt: Date
   body: Buffer
@@ -26,6 +27,7 @@ export function requestMessage(request: AcceptedRequest): Message {
     headers: {
       ...eventHeaders(EVENT_TYPES.requested, request.requestId, request.acceptedAt),
       ...(request.idempotencyKey && { 'idempotency-key': request.idempotencyKey }),
+      ...(request.principal !== null && { principal: request.principal }),
       ...request.trace,
     },
   }
@@ -34,6 +36,8 @@ export function requestMessage(request: AcceptedRequest): Message {
 export interface ReplyParts {
   settled: Settled
   replyTo: ReplyTo
+  /** The trace that goes on with the reply. */
+  trace?: TraceContext | undefined
   makeProblem: MakeProblem
 }
 
@@ -41,6 +45,7 @@ export interface ReplyParts {
 export function replyMessage({
   settled,
   replyTo: { correlationId, echo },
+  trace,
   makeProblem,
 }: ReplyParts): Message {
   const { requestId, fingerprint, workflowName, version, completedAt } = settled
@@ -49,6 +54,7 @@ export function replyMessage({
     value: JSON.stringify(documentOf(settled, makeProblem)),
     headers: {
       ...echo,
+      ...trace,
       ...eventHeaders(EVENT_TYPES.completed, replyId(requestId, fingerprint), completedAt),
       ...(workflowName !== null && version !== null && { ce_subject: `${workflowName}@${version}` }),
       ce_correlationid: correlationId ?? requestId,
@@ -60,10 +66,10 @@ export function replyMessage({
 }
 
 /** The same reply without its details, which the status has; undefined when it has none. */
-export function withoutDetails({ settled, replyTo, makeProblem }: ReplyParts): Message | undefined {
-  const document = documentOf(settled, makeProblem)
+export function withoutDetails(parts: ReplyParts): Message | undefined {
+  const document = documentOf(parts.settled, parts.makeProblem)
   if (!document.problem?.errors) return undefined
-  const whole = replyMessage({ settled, replyTo, makeProblem })
+  const whole = replyMessage(parts)
   return {
     ...whole,
     value: JSON.stringify(documentWithoutDetails(document)),

@@ -1,9 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Message } from 'kafkajs'
 import type { Logger } from '../logger.ts'
+import type { Span } from '../span.ts'
 import { TimeLimitExceeded, within } from '../within.ts'
+import type { ReplyFallback } from './events.ts'
 import { type ReplyParts, replyMessage, withFallback, withoutDetails, withoutEcho } from './messages.ts'
 import { type Addressed, causes, NoSuchPartition, type Publisher, PublishFailure } from './publish.ts'
+import { fallbackAttributes } from './record-spans.ts'
 import type { Destination } from './reply-to.ts'
 
 /** A reply that has no topic yet. */
@@ -13,9 +16,14 @@ export interface Reply {
   smaller: () => Reply | undefined
   /** Where its request wants it; undefined: on the default topic. */
   destination: Destination | undefined
+  /** Its step of the trace, where there is one. */
+  span?: Span | undefined
 }
 
 export interface Replies {
+  /** Where a reply that wants to go there is sent. */
+  topicFor(destination: Destination | undefined): string
+
   /** Resolves when every reply has been acknowledged: where its request wanted it, or else on the default topic. */
   send(replies: readonly Reply[]): Promise<void>
   close(): Promise<void>
@@ -67,6 +75,10 @@ export function openReplies(parts: RepliesParts): Replies {
 
   let closed = false
 
+  function topicFor({ topic }: Partial<Destination> = {}): string {
+    return topic !== undefined && routes.has(topic) ? topic : defaultTopic
+  }
+
   async function send(replies: readonly Reply[]): Promise<void> {
     const here: Addressed[] = []
     const elsewhere: { route: Route; reply: Reply }[] = []
@@ -75,7 +87,7 @@ export function openReplies(parts: RepliesParts): Replies {
       const route = routes.get(topic)
       if (topic === defaultTopic && partition === undefined) here.push(addressed(reply, topic))
       else if (route) elsewhere.push({ route, reply })
-      else here.push(addressed(reply, defaultTopic, (message) => withFallback(message, 'not-allowed')))
+      else here.push(fallenBack(reply, 'not-allowed'))
     }
     await sendHere(here) // first: whatever comes of the others, these have gone
     const refused = await Promise.all(
@@ -86,11 +98,12 @@ export function openReplies(parts: RepliesParts): Replies {
         ),
       ),
     )
-    await sendHere(
-      refused
-        .flat()
-        .map((reply) => addressed(reply, defaultTopic, (message) => withFallback(message, 'refused'))),
-    )
+    await sendHere(refused.flat().map((reply) => fallenBack(reply, 'refused')))
+  }
+
+  function fallenBack(reply: Reply, fallback: ReplyFallback): Addressed {
+    reply.span?.set(fallbackAttributes(fallback))
+    return addressed(reply, defaultTopic, (message) => withFallback(message, fallback))
   }
 
   async function sendHere(records: readonly Addressed[]): Promise<void> {
@@ -209,6 +222,7 @@ export function openReplies(parts: RepliesParts): Replies {
   }
 
   return {
+    topicFor,
     send,
     async close() {
       closed = true
@@ -218,14 +232,14 @@ export function openReplies(parts: RepliesParts): Replies {
 }
 
 /** The reply to a request, with the smaller ones that say the same. */
-export function replyFor(parts: ReplyParts): Reply {
+export function replyFor(parts: ReplyParts, span?: Span): Reply {
   const { destination } = parts.replyTo
   const least = (): Reply => ({ message: withoutEcho(parts), smaller: () => undefined, destination })
   const less = () => {
     const message = withoutDetails(parts)
     return message ? { message, smaller: least, destination } : least()
   }
-  return { message: replyMessage(parts), smaller: less, destination }
+  return { message: replyMessage(parts), smaller: less, destination, span }
 }
 
 const atPartition = (message: Message, partition: number | undefined): Message =>

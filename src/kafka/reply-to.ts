@@ -1,5 +1,5 @@
 import type { IHeaders, KafkaMessage } from 'kafkajs'
-import { readTraceContext } from '../domain/trace-context.ts'
+import { readTraceContext, type TraceContext } from '../domain/trace-context.ts'
 import { ECHOED_HEADERS, REPLY_ADDRESSES } from './events.ts'
 import { headerBytes, headerText, sendable } from './headers.ts'
 import type { RequestEvent } from './request-event.ts'
@@ -24,16 +24,23 @@ export function replyToOf(
   record: KafkaMessage,
   { id, attribute }: Pick<RequestEvent, 'id' | 'attribute'>,
 ): ReplyTo {
-  const trace = readTraceContext(
-    headerText(record, 'traceparent') ?? attribute('traceparent'),
-    headerText(record, 'tracestate') ?? attribute('tracestate'),
-  )
   const echoed = ECHOED_HEADERS.filter((name) => headerBytes(record, name) !== undefined)
   return {
     destination: destinationOf(record),
     correlationId: attribute('correlationid') ?? id?.id,
-    echo: { ...sendable(Object.fromEntries(echoed.map((name) => [name, record.headers![name]]))), ...trace },
+    echo: sendable(Object.fromEntries(echoed.map((name) => [name, record.headers![name]]))),
   }
+}
+
+/** The trace of a request, by header or by attribute. */
+export function traceOf(
+  record: KafkaMessage,
+  { attribute }: Pick<RequestEvent, 'attribute'>,
+): TraceContext | undefined {
+  return readTraceContext(
+    headerText(record, 'traceparent') ?? attribute('traceparent'),
+    headerText(record, 'tracestate') ?? attribute('tracestate'),
+  )
 }
 
 function destinationOf(record: KafkaMessage): Destination | undefined {

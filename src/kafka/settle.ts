@@ -3,13 +3,16 @@ import type { MakeProblem } from '../domain/problem.ts'
 import type { Log, LogProgress } from '../domain/progress.ts'
 import type { Registered } from '../domain/request.ts'
 import type { Logger } from '../logger.ts'
-import { logOutcome } from '../outcome-log.ts'
+import type { TellOutcome } from '../outcome-log.ts'
 import type { Register } from '../register.ts'
+import { registering, requestAttributes, type Span, tracedTogether } from '../span.ts'
+import type { Tracing } from '../tracing.ts'
 import type { Chunk } from './chunks.ts'
-import { type DeadLetterCause, deadLetter, smallerDeadLetter } from './dead-letter.ts'
-import { decodeRecord } from './decode.ts'
+import { type DeadLetterCause, type DeadLetterClass, deadLetter, smallerDeadLetter } from './dead-letter.ts'
+import { type Decoded, decodeRecord } from './decode.ts'
 import { type Addressed, type Publisher, PublishFailure } from './publish.ts'
 import { undecodableBatch } from './record-batches.ts'
+import { deadLetterNames, processing, sending } from './record-spans.ts'
 import { type Replies, type Reply, replyFor } from './replies.ts'
 
 /** What a worker has done with a chunk, in this order. */
@@ -21,9 +24,13 @@ export interface SettleParts {
   /** Where dead letters go. */
   deadLetterTopic: string
   publisher: Pick<Publisher, 'sendAll'>
-  replies: Pick<Replies, 'send'>
+  replies: Pick<Replies, 'send' | 'topicFor'>
+  tellOutcome: TellOutcome
+  /** Told each record that is on the dead-letter topic now. */
+  onParked: (deadLetterClass: DeadLetterClass) => void
   makeProblem: MakeProblem
   log: Logger
+  tracing?: Tracing | undefined
   onStep: (step: Step) => void
 }
 
@@ -34,6 +41,9 @@ export interface PlacedChunk {
   /** How often it is tried with this. */
   attempts: number
 }
+
+/** A record in hand, read. */
+type Taken = Decoded & { record: KafkaMessage; from: Log; attempts: number; span?: Span }
 
 /**
  * Settles chunks of several partitions together: decode, register, then park and reply. When it returns, their offsets
@@ -47,8 +57,11 @@ export function settleWith({
   deadLetterTopic,
   publisher,
   replies,
+  tellOutcome,
+  onParked,
   makeProblem,
   log,
+  tracing,
   onStep,
 }: SettleParts): Settle {
   /** Of each partition, the records that are parked, though their chunk is not settled yet. */
@@ -57,26 +70,49 @@ export function settleWith({
   return async function settle(placed) {
     onStep('fetched')
     const decoded = placed.flatMap(({ chunk, from, attempts }) =>
-      chunk.records.map((record) => ({ record, from, attempts, ...decodeRecord(record, from) })),
+      chunk.records.map((record) => begun({ record, from, attempts, ...decodeRecord(record, from) })),
     )
+    await tracedTogether(spansOf(decoded), () => settleDecoded(placed, decoded))
+  }
+
+  /** With a span where the record is in a trace; of its own it begins none. */
+  function begun(taken: Taken): Taken {
+    const span = taken.trace && tracing?.begin(processing(taken.from, taken.record), taken.trace)
+    return span ? { ...taken, span } : taken
+  }
+
+  function spansOf(traced: readonly { span?: Span | undefined }[]): Span[] {
+    return tracing ? traced.flatMap(({ span }) => span ?? []) : []
+  }
+
+  async function settleDecoded(placed: readonly PlacedChunk[], decoded: readonly Taken[]) {
     const progress = placed.map(({ chunk: { nextOffset }, from }) => ({ ...from, nextOffset }))
     const requests = decoded.flatMap(({ request }) => request ?? [])
-    const registered = await register(requests, progress)
+    const registered = await tracedTogether(
+      spansOf(decoded).map((span) => span.begin(registering(requests.length))),
+      () => register(requests, progress),
+    )
     if (requests.length === 0) await moveProgress(progress)
     onStep('stored')
 
     const outcomes = registered.values()
-    const letters: { letter: Addressed; record: KafkaMessage; partition: number }[] = []
+    const letters: Letter[] = []
     const due: Reply[] = []
-    for (const { record, from, attempts, request, unreadable, replyTo } of decoded) {
+    for (const { record, from, attempts, request, unreadable, replyTo, trace, span } of decoded) {
       const outcome = request ? outcomes.next().value : undefined
       const cause = unreadable ?? causeOf(outcome)
       const { partition } = from
+      if (outcome) span?.set(requestAttributes('async', outcome))
+      if (cause) span?.fail(deadLetterNames(cause))
       if (cause && !parkedBefore.get(partition)?.has(placeOf(record)))
-        letters.push({ letter: park(record, from, cause, attempts, outcome?.requestId), record, partition })
+        letters.push({
+          letter: park(record, from, cause, attempts, outcome?.requestId),
+          ...{ record, partition, class: cause.class },
+        })
       if (!outcome || !replyTo) continue
-      logOutcome(log, 'async', outcome)
-      due.push(replyFor({ settled: outcome, replyTo, makeProblem }))
+      tellOutcome(log, outcome)
+      const sent = span?.begin(sending(replies.topicFor(replyTo.destination)))
+      due.push(replyFor({ settled: outcome, replyTo, trace: sent?.context ?? trace, makeProblem }, sent))
     }
     const left = new Set(
       await publisher.sendAll(
@@ -84,12 +120,14 @@ export function settleWith({
         { compress: true },
       ),
     )
-    for (const { letter, record, partition } of letters)
-      if (!left.has(letter))
-        parkedBefore.set(partition, (parkedBefore.get(partition) ?? new Set()).add(placeOf(record)))
+    for (const { letter, record, partition, class: deadLetterClass } of letters) {
+      if (left.has(letter)) continue
+      parkedBefore.set(partition, (parkedBefore.get(partition) ?? new Set()).add(placeOf(record)))
+      onParked(deadLetterClass)
+    }
     if (left.size > 0) throw new PublishFailure(`The topic ${deadLetterTopic} takes no dead letter at all`)
     onStep('parked')
-    await replies.send(due)
+    await tracedTogether(spansOf(due), () => replies.send(due))
     for (const { from } of placed) parkedBefore.delete(from.partition)
     onStep('announced')
   }
@@ -122,6 +160,14 @@ export function settleWith({
     }
     return { topic: deadLetterTopic, message, smaller }
   }
+}
+
+/** A record on its way to the dead-letter topic. */
+interface Letter {
+  letter: Addressed
+  record: KafkaMessage
+  partition: number
+  class: DeadLetterClass
 }
 
 function causeOf(outcome: Registered | undefined): DeadLetterCause | undefined {

@@ -6,8 +6,8 @@ export interface WatchParts {
   readProgress: () => Promise<Map<number, bigint>>
   /** The partitions that it consumes; undefined while it is not a member of its group. */
   assigned: () => readonly number[] | undefined
-  /** Whether a chunk is in hand, or something waits on purpose. */
-  isBusy: () => boolean
+  /** Whether a chunk is in hand, of this partition or of any, or something waits on purpose. */
+  isBusy: (partition?: number) => boolean
   /** Told of each assigned partition up to where it is settled, and where its log ends. */
   onLook?: (partitions: readonly { partition: number; settled: bigint; high: bigint }[]) => Promise<void>
   onStall: (error: Error) => void
@@ -16,13 +16,23 @@ export interface WatchParts {
   stallMs?: number
   /** After this long outside its group while Kafka answers, too. */
   joinMs?: number
+  /** After this long with records to settle, of which none is, a partition counts as standing still. */
+  standstillMs?: number
+}
+
+/** How far a partition was settled at a look, and since when it was not settled further, though it could be. */
+interface Progress {
+  settled: bigint
+  since: number
 }
 
 /** Looks from outside at whether a consumer does its job: that nothing is missing from its log, and that it moves. */
 export function watch(parts: WatchParts) {
   const { readOffsets, readProgress, assigned, isBusy, onLook, onStall } = parts
-  const { intervalMs = 2_000, stallMs = 60_000, joinMs = 120_000 } = parts
-  let mismatches: string[] = []
+  const { intervalMs = 2_000, stallMs = 60_000, joinMs = 120_000, standstillMs = 20_000 } = parts
+  let mismatches = new Map<number, string>()
+  let standstills = new Map<number, string>()
+  let lastProgress = new Map<number, Progress>()
   /** When each partition last moved, or had no reason to. */
   let lastActive = new Map<number, number>()
   /** When it was first seen outside its group. */
@@ -34,7 +44,7 @@ export function watch(parts: WatchParts) {
     const progress = await readProgress() // before the ends: what is settled in between must not look like too much
     const offsets = await readOffsets()
     const now = Date.now()
-    const found: string[] = []
+    const found = new Map<number, string>()
     const sound: { partition: number; settled: bigint; high: bigint }[] = []
     const active = new Map<number, number>()
     const partitions = assigned()
@@ -47,7 +57,7 @@ export function watch(parts: WatchParts) {
       const known = progress.get(partition)
       const contradiction = known === undefined ? undefined : mismatch(partition, known, log)
       const settled = known ?? log.low
-      if (contradiction) found.push(contradiction)
+      if (contradiction) found.set(partition, contradiction)
       else sound.push({ partition, settled, high: log.high })
       const since = lastActive.get(partition) ?? now
       const isIdle = settled >= log.high || contradiction !== undefined || isBusy()
@@ -61,7 +71,31 @@ export function watch(parts: WatchParts) {
     }
     lastActive = active
     mismatches = found
+    standstills = standingStill(sound, now)
     await onLook?.(sound)
+  }
+
+  /** Of these partitions, those of which nothing is settled, each with the reason in words. */
+  function standingStill(
+    partitions: readonly { partition: number; settled: bigint; high: bigint }[],
+    now: number,
+  ): Map<number, string> {
+    const isMoved = (partition: number, settled: bigint) => lastProgress.get(partition)?.settled !== settled
+    // While there is plenty of others, those may come first.
+    const isPlenty = partitions.some(
+      ({ partition, settled, high }) => settled < high && isMoved(partition, settled),
+    )
+    const found = new Map<number, string>()
+    lastProgress = new Map(
+      partitions.map(({ partition, settled, high }) => {
+        const isMoving = settled >= high || isMoved(partition, settled) || (isPlenty && !isBusy(partition))
+        const since = isMoving ? now : (lastProgress.get(partition)?.since ?? now)
+        if (now - since > standstillMs)
+          found.set(partition, `partition ${partition} makes no progress: ${high - settled} records wait`)
+        return [partition, { settled, since }]
+      }),
+    )
+    return found
   }
 
   const timer = setInterval(() => {
@@ -70,6 +104,8 @@ export function watch(parts: WatchParts) {
     look()
       .catch(() => {
         lastActive = new Map() // what is away says so elsewhere, and nobody stands still for it
+        lastProgress = new Map()
+        standstills = new Map()
         outsideSince = undefined
       })
       .finally(() => {
@@ -78,7 +114,10 @@ export function watch(parts: WatchParts) {
   }, intervalMs)
 
   return {
-    mismatches: () => mismatches,
+    /** Why partitions stop at a contradiction between log and progress. */
+    mismatches: (): ReadonlyMap<number, string> => mismatches,
+    /** Why partitions count as standing still. */
+    standstills: (): ReadonlyMap<number, string> => standstills,
     /** A partition showed a sign of life. */
     active(partition: number) {
       lastActive.set(partition, Date.now())

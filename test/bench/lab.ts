@@ -127,6 +127,7 @@ export async function openLab({ build, quick, profiles, say }: LabOptions): Prom
           DEAD_LETTER_TOPIC: topics.deadLetters,
           CONSUMER_GROUP: `group-${id}`,
           PORT: '0',
+          METRICS_PORT: '0',
           REQUEST_RETENTION_DAYS: '0',
         }
         return { topics, env }

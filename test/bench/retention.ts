@@ -54,7 +54,10 @@ async function bench(): Promise<number> {
     if (body.kind !== 'valid') throw new Error('the body is not valid')
     const { workflow, fingerprint } = body
     const requestId = randomUUID()
-    return { requestId, fingerprint, idempotencyKey: randomUUID(), acceptedAt: new Date(), workflow }
+    return {
+      ...{ requestId, fingerprint, idempotencyKey: randomUUID(), principal: null },
+      ...{ acceptedAt: new Date(), workflow },
+    }
   }
 
   async function load() {

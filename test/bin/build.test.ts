@@ -7,6 +7,7 @@ import { CompressionTypes } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { get, post } from '../support/http.ts'
 import { listen, plainKafka } from '../support/kafka.ts'
+import { startCollector } from '../support/otlp-collector.ts'
 import { startScript } from '../support/process.ts'
 import { runScript } from '../support/tool.ts'
 import { until } from '../support/until.ts'
@@ -40,9 +41,9 @@ async function aWorld(): Promise<World> {
   return world
 }
 
-function startBuilt(name: string, world: World) {
+function startBuilt(name: string, world: World, more: Record<string, string> = {}) {
   const { MIGRATE_DATABASE_URL: _, ...env } = world.env
-  return startScript(built(name), env, cwd)
+  return startScript(built(name), { ...env, ...more }, cwd)
 }
 
 const isReady = (url: string) =>
@@ -57,7 +58,7 @@ test.each([...PROCESSES, ...TOOLS])('%s tells what it is for', async (name) => {
 test.each([...PROCESSES, ...TOOLS])('%s neither starts nor joins embedded servers', async (name) => {
   const told = await runScript([built(name)], { env: {}, cwd })
   expect(told).toMatchObject({ code: 1, stdout: '' })
-  expect(told.stderr).toMatch(/^[^\n]*DATABASE_URL and KAFKA_BROKERS are (missing|needed)[^\n]*\n$/)
+  expect(told.stderr).toMatch(/^[^\n]*DATABASE_URL (and KAFKA_BROKERS are missing|are needed)[^\n]*\n$/)
 })
 
 describe('a build', () => {
@@ -97,6 +98,22 @@ describe('a build', () => {
         expect([file, answer.status, (await answer.text()) !== '']).toEqual([file, 200, true])
       }
     }
+  })
+
+  test('traces where it is asked to', async () => {
+    const collector = await startCollector()
+    onTestFinished(() => collector.close())
+    const { url } = await startBuilt('all-in-one', await aWorld(), {
+      OTEL_EXPORTER_OTLP_ENDPOINT: `${collector.url}/`,
+      OTEL_EXPORTER_OTLP_HEADERS: 'x-tenant=catalog',
+      OTEL_SERVICE_NAME: 'registrar-of-ours',
+    })
+    const { status } = await post(`${url}/api/v1/workflow-requests`, aWorkflow(), { prefer: 'wait=30' })
+    expect(status).toBe(201)
+    await until('the trace', () => collector.spans.length >= 5)
+    expect(new Set(collector.spans.map(({ traceId }) => traceId)).size).toBe(1)
+    expect(new Set(collector.spans.map(({ service }) => service))).toEqual(new Set(['registrar-of-ours']))
+    expect(collector.deliveries[0]).toMatchObject({ 'x-tenant': 'catalog' })
   })
 
   test('does not wake up for nothing', async () => {

@@ -9,6 +9,7 @@ import {
   type EndedRequest,
   ProblemError,
 } from '../../src/client/index.ts'
+import { startIssuer } from '../support/issuer.ts'
 import { sharedService } from '../support/shared-service.ts'
 import { until } from '../support/until.ts'
 import { makeWorld, startApp, withService } from '../support/world.ts'
@@ -245,6 +246,40 @@ test("the signal ends the waiting with its reason, whatever a fetch of one's own
 test('what is no location of a request is not waited for', async () => {
   const registrar = createRegistrarClient({ baseUrl: service.url })
   await expect(registrar.waitForOutcome('/api/v1/workflows/1')).rejects.toThrow(TypeError)
+})
+
+test('the token is asked for before each request, and goes with it', async () => {
+  const sent: (string | null)[] = []
+  const tokens = ['first', undefined, 'third']
+  const registrar = createRegistrarClient({
+    baseUrl: 'http://127.0.0.1',
+    headers: { 'x-team': 'payments' },
+    token: async () => tokens.shift(),
+    async fetch({ headers }) {
+      expect(headers.get('x-team')).toBe('payments')
+      sent.push(headers.get('authorization'))
+      return sent.length < 3 ? new Response(null, { status: 502 }) : Response.json({ state: 'created' })
+    },
+  })
+  await registrar.GET('/api/v1/workflows')
+  expect(await registrar.waitForOutcome(LOCATION)).toEqual({ state: 'created' })
+  expect(sent).toEqual(['Bearer first', null, 'Bearer third'])
+})
+
+test('a token that is refused ends the waiting with the problem', async () => {
+  const issuer = await startIssuer()
+  onTestFinished(() => issuer.close())
+  const { url } = await withService({ env: issuer.env })
+  const token = () => issuer.token({ sub: 'ci', scope: 'workflows:write workflows:read' })
+  const registrar = createRegistrarClient({ baseUrl: url, token })
+  const { response } = await registrar.POST('/api/v1/workflow-requests', { body: aBody('with a token') })
+  const location = response.headers.get('location')!
+  expect(await registrar.waitForOutcome(location)).toMatchObject({ state: 'created' })
+
+  const stranger = createRegistrarClient({ baseUrl: url, token: () => 'not.a.token' })
+  const error = await stranger.waitForOutcome(location).catch((thrown) => thrown)
+  expect(error).toBeInstanceOf(ProblemError)
+  expect(error.problem).toMatchObject({ status: 401, title: 'Unauthorized' })
 })
 
 /** The URL of a server that answers so in the place of the service. */

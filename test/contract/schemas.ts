@@ -26,6 +26,8 @@ export interface DocumentedOperation {
   /** With its parameters in braces. */
   path: string
   operationId: string
+  /** Each of them is enough. */
+  security: readonly Record<string, readonly string[]>[] | undefined
   parameters: Parameter[]
   body: Content | undefined
   responses: Record<string, Response>
@@ -37,6 +39,7 @@ interface Document {
 }
 interface OperationObject {
   operationId: string
+  security?: readonly Record<string, readonly string[]>[]
   parameters?: Parameter[]
   requestBody?: { content: Record<string, Content> }
   responses: Record<string, Response | { $ref: string }>
@@ -48,19 +51,22 @@ export const document: Document = JSON.parse(readFileSync(SNAPSHOT, 'utf8'))
 /** Its operations, with what they refer to in place. */
 export const operations: readonly DocumentedOperation[] = Object.entries(document.paths).flatMap(
   ([path, methods]) =>
-    Object.entries(methods).map(([method, { operationId, parameters = [], requestBody, responses }]) => ({
-      method: method.toUpperCase(),
-      path,
-      operationId,
-      parameters,
-      body: requestBody?.content['application/json'],
-      responses: Object.fromEntries(
-        Object.entries(responses).map(([status, response]) => [
-          status,
-          '$ref' in response ? (resolve(response.$ref) as Response) : response,
-        ]),
-      ),
-    })),
+    Object.entries(methods).map(
+      ([method, { operationId, security, parameters = [], requestBody, responses }]) => ({
+        method: method.toUpperCase(),
+        path,
+        operationId,
+        security,
+        parameters,
+        body: requestBody?.content['application/json'],
+        responses: Object.fromEntries(
+          Object.entries(responses).map(([status, response]) => [
+            status,
+            '$ref' in response ? (resolve(response.$ref) as Response) : response,
+          ]),
+        ),
+      }),
+    ),
 )
 
 /** What a reference within the document points to; throws when there is nothing. */

@@ -5,13 +5,16 @@ import { parseConfig } from '../../src/config.ts'
 import { outcome } from '../../src/db/schema.ts'
 import { outcomeTable } from '../../src/demo/report.ts'
 import { tallyPass } from '../../src/demo/tally.ts'
+import { DOORS } from '../../src/domain/door.ts'
 import { OUTCOMES, outcomeSchema, requestStateSchema } from '../../src/domain/outcome.ts'
 import type { Settled } from '../../src/domain/request.ts'
 import { openApiDocument } from '../../src/http/contract/openapi.ts'
 import { asyncApiDocument } from '../../src/kafka/contract/asyncapi.ts'
 import { eventSchemas } from '../../src/kafka/contract/schemas.ts'
+import { openMetrics } from '../../src/metrics.ts'
 import { logOutcome } from '../../src/outcome-log.ts'
 import { replayVerifier } from '../../src/verify-replay.ts'
+import { readSamples } from '../support/metrics.ts'
 import { openRegistry, type Registry } from '../support/registry.ts'
 
 let registry: Registry
@@ -41,6 +44,7 @@ const SURFACES: Readonly<Record<string, () => Words[] | Promise<Words[]>>> = {
   'the JSON Schemas of the events': () => enumsIn(eventSchemas(BASE_URL)),
   'the constants of the client': () => [outcomeValues, requestStateValues],
   'the lines of the log': () => [OUTCOMES.map(loggedAs)],
+  'the metrics': countedAs,
   'the table of the demo': () => {
     const table = outcomeTable([tallyPass([], [], new Set())])
     return [/door +(.+?) +p50/.exec(table)![1]!.split(/ +/)]
@@ -81,12 +85,22 @@ function loggedAs(outcome: Settled['outcome']): string {
   const write = (line: unknown) => void lines.push(line)
   const at = new Date(0)
   logOutcome({ debug: write, info: write, error: write }, 'async', {
-    ...{ requestId: randomUUID(), fingerprint: '', outcome, rejection: null, failure: null },
+    ...{ requestId: randomUUID(), fingerprint: '', principal: null, outcome, rejection: null, failure: null },
     ...{ workflowName: null, version: null, entry: null, identical: false },
     ...{ acceptedAt: at, completedAt: at, purged: false },
   })
   expect(lines).toEqual([expect.objectContaining({ outcome: expect.any(String) })])
   return (lines[0] as { outcome: string }).outcome
+}
+
+/** Of each door, the labels of what its outcomes are counted by. */
+async function countedAs(): Promise<Words[]> {
+  const samples = readSamples(await openMetrics().text())
+  return DOORS.map((door) =>
+    samples
+      .filter(({ name, labels }) => name === 'registrar_requests_total' && labels.door === door)
+      .map(({ labels }) => labels.outcome!),
+  )
 }
 
 /** What verify-replay counts beside outcomes. */

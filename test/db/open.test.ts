@@ -62,6 +62,19 @@ test('a statement whose plan its session has lost is run all the same', async ()
   expect(await say()).toEqual([{ text: 'one' }])
 })
 
+test('a statement whose plan no longer fits its table is run all the same', async () => {
+  const { db, close } = openDb(
+    { url: registry.world.infrastructure.databaseUrl, name: 'test', maxConnections: 1 },
+    createLogger('silent'),
+  )
+  onTestFinished(close)
+  await registry.sql('create table growing as select 1 as one; grant select on growing to public')
+  const read = async () => (await executeNamed(db, 'read', sql`select * from growing`)).rows
+  expect(await read()).toEqual([{ one: 1 }])
+  await registry.sql('alter table growing add column two int')
+  expect(await read()).toEqual([{ one: 1, two: null }])
+})
+
 test('behind a pooler, which may give each statement another session, no plan is kept', async () => {
   const pooler = await startPooler(registry.world.infrastructure.databaseUrl)
   expect(await plansKept(pooler.url)).toEqual([])

@@ -23,7 +23,10 @@ function aRequest(): ValidRequest {
   const body = readBody(Buffer.from(JSON.stringify(aWorkflow())))
   if (body.kind !== 'valid') throw new Error('the body is not valid')
   const { workflow, fingerprint } = body
-  return { requestId: randomUUID(), fingerprint, idempotencyKey: null, acceptedAt: new Date(), workflow }
+  return {
+    ...{ requestId: randomUUID(), fingerprint, idempotencyKey: null, principal: null },
+    ...{ acceptedAt: new Date(), workflow },
+  }
 }
 
 /** Registers that many, and makes the first the oldest: completed that many days ago, the next a day later. */

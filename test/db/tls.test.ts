@@ -210,7 +210,12 @@ const WRONG: Record<string, { url: () => string; says: RegExp }> = {
 describe('a start ends within 10 s, with one sentence and no secret,', () => {
   test.each(Object.keys(WRONG))('for %s', async (name) => {
     const { url, says } = WRONG[name]!
-    const env = { DATABASE_URL: url(), KAFKA_BROKERS: inject('servers').kafkaBrokers.join(','), PORT: '0' }
+    const env = {
+      DATABASE_URL: url(),
+      KAFKA_BROKERS: inject('servers').kafkaBrokers.join(','),
+      PORT: '0',
+      METRICS_PORT: '0',
+    }
     expectSentence(await failingStart('ingress', env), says)
   })
 

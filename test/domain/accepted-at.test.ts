@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { formatAt, logTag, parseAt } from '../../src/domain/accepted-at.ts'
+import { formatAt, logTag, mayFollow, ownerTag, parseAt } from '../../src/domain/accepted-at.ts'
+import type { Caller } from '../../src/domain/access.ts'
 import { runs } from '../support/seeded.ts'
 
 const accepted = fc.record({
@@ -8,6 +9,7 @@ const accepted = fc.record({
   partition: fc.nat(999_999),
   offset: fc.bigInt(0n, 10n ** 18n - 1n),
   acceptedAt: fc.date({ min: new Date(0), max: new Date(99_999_999_999_999), noInvalidDate: true }),
+  owner: fc.option(fc.string(), { nil: null }).map(ownerTag),
 })
 
 test('what was accepted survives its token', () => {
@@ -49,6 +51,23 @@ test('the tag tells clusters and topics apart', () => {
   expect(new Set(tags)).toHaveLength(5)
 })
 
+test('who has the token of another may not follow it, unless they operate the service', () => {
+  const at = { tag: TAG, partition: 0, offset: 1n, acceptedAt: new Date(0), owner: ownerTag('a') }
+  const caller = (principal: string | null, ...scopes: Parameters<Caller['scopes']['has']>) =>
+    ({ principal, scopes: new Set(scopes) }) satisfies Caller
+  expect(mayFollow(caller('a', 'workflows:read'), at)).toBe(true)
+  expect(mayFollow(caller('b', 'workflows:read'), at)).toBe(false)
+  expect(mayFollow(caller(ownerTag('a')!, 'workflows:read'), at)).toBe(false)
+  expect(mayFollow(caller(null, 'workflows:read'), at)).toBe(false)
+  expect(mayFollow(caller('b', 'workflows:operate'), at)).toBe(true)
+  expect(mayFollow(caller('b', 'workflows:read'), { ...at, owner: undefined })).toBe(true)
+})
+
+test('a token of nobody is as it always was', () => {
+  const at = { tag: TAG, partition: 3, offset: 17n, acceptedAt: new Date(1_700_000_000_000) }
+  expect(formatAt({ ...at, owner: ownerTag(null) })).toBe(token(`${TAG}.3.17.1700000000000`))
+})
+
 const token = (text: string) => Buffer.from(text).toString('base64url')
 const TAG = logTag('c', 't')
 
@@ -62,6 +81,8 @@ test.each([
   ['a time of more than 14 digits', token(`${TAG}.0.1.${'9'.repeat(15)}`)],
   ['a tag that is too short', token(`${TAG.slice(1)}.0.1.0`)],
   ['a tag with a point in it', token(`${TAG.slice(1)}..0.1.0`)],
+  ['an owner that is too short', token(`${TAG}.0.1.0.${TAG.slice(1)}`)],
+  ['two owners', token(`${TAG}.0.1.0.${TAG}.${TAG}`)],
   ['something after the end', token(`${TAG}.0.1.0\n`)],
   ['something before the beginning', token(` ${TAG}.0.1.0`)],
   ['a part too few', token(`${TAG}.0.1`)],

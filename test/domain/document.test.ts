@@ -12,6 +12,7 @@ const HASH = 'b'.repeat(64)
 const SETTLED: Settled = {
   requestId: REQUEST_ID,
   fingerprint: 'a'.repeat(64),
+  principal: null,
   outcome: 'created',
   rejection: null,
   failure: null,

@@ -1,15 +1,19 @@
 import { createHash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
+import fc from 'fast-check'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import {
   eventRequestId,
   ID_NAMESPACE,
   isUuid,
   keyedRequestId,
+  keyScope,
   newId,
   positionalRequestId,
   replyId,
   storedKey,
 } from '../../src/domain/ids.ts'
+import { runs } from '../support/seeded.ts'
 
 const FINGERPRINT = 'a'.repeat(64)
 const A_UUID = '0197f6a2-5b6c-7d3e-8f90-a1b2c3d4e5f6'
@@ -61,6 +65,16 @@ const VECTORS: { id: string; parts: string[]; made: string }[] = [
     id: '868e5217-01b2-5249-85ad-457145a439ce',
   },
   {
+    parts: ['keyed-request', 'principal', 'ci/payments', '', 'my-key', FINGERPRINT],
+    made: keyedRequestId(keyScope('ci/payments'), 'my-key', FINGERPRINT),
+    id: '508fc25f-a541-5890-a4cf-2d3134358b4a',
+  },
+  {
+    parts: ['idempotency-key', 'principal', 'ci/payments', 'batch/7', 'my-key'],
+    made: storedKey(keyScope('ci/payments', 'batch/7'), 'my-key'),
+    id: '14582ea4-b8f2-5359-bc99-ac359e6fd758',
+  },
+  {
     parts: ['outcome', A_UUID, FINGERPRINT],
     made: replyId(A_UUID, FINGERPRINT),
     id: '38fa0864-60b7-59eb-a078-5567cc433841',
@@ -83,6 +97,23 @@ describe.each(VECTORS)('the id of $parts', ({ parts, made, id }) => {
     hash[8] = (hash[8]! & 0x3f) | 0x80
     expect(made.replaceAll('-', '')).toBe(hash.toString('hex'))
   })
+})
+
+test('callers who are not told apart have the scopes that they always had', () => {
+  expect(keyScope(null)).toBe('')
+  expect(keyScope(null, 'batch/7')).toBe('batch/7')
+})
+
+test('no two scopes and keys are one', () => {
+  const words = fc.constantFrom('', 'a', 'principal', 'batch/0', 'batch/1', 'keyed-request')
+  const used = fc.tuple(fc.option(words.filter((word) => word !== '')), words, words)
+  fc.assert(
+    fc.property(used, used, (one, other) => {
+      const idOf = ([principal, place, key]: typeof one) => storedKey(keyScope(principal, place), key)
+      expect(idOf(one) === idOf(other)).toBe(isDeepStrictEqual(one, other))
+    }),
+    runs(1_000),
+  )
 })
 
 test('the id of an event that is a UUID stays as it is, in lower case, whatever its source', () => {

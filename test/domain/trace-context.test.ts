@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { readTraceContext } from '../../src/domain/trace-context.ts'
+import { isSampled, readTraceContext, spanIn, traceparentOf } from '../../src/domain/trace-context.ts'
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c'
 const SPAN = 'b7ad6b7169203331'
@@ -36,4 +36,21 @@ test.each([
 test.each(['', 'a'.repeat(513), 'a=\u0001', 'a=é'])('the state %j is left out', (tracestate) => {
   const traceparent = `00-${TRACE}-${SPAN}-01`
   expect(readTraceContext(traceparent, tracestate)).toEqual({ traceparent })
+})
+
+test.each([
+  ['00', false],
+  ['01', true],
+  ['02', false],
+  ['03', true],
+  ['ff', true],
+])('with the flags %s its caller keeps it: %s', (flags, isKept) => {
+  expect(isSampled({ traceparent: `00-${TRACE}-${SPAN}-${flags}` })).toBe(isKept)
+  expect(isSampled({ traceparent: `cc-${TRACE}-${SPAN}-${flags}-more` })).toBe(isKept)
+})
+
+test('a step is named by its trace and itself', () => {
+  const traceparent = `00-${TRACE}-${SPAN}-01`
+  expect(spanIn({ traceparent })).toEqual({ traceId: TRACE, spanId: SPAN })
+  expect(traceparentOf({ traceId: TRACE, spanId: SPAN })).toBe(traceparent)
 })

@@ -14,6 +14,7 @@ import { expectProblem } from '../support/problems.ts'
 import { raw } from '../support/raw-http.ts'
 import { runs } from '../support/seeded.ts'
 import { sharedService } from '../support/shared-service.ts'
+import { recordStatements } from '../support/statements.ts'
 import { aWorkflow } from '../support/workflows.ts'
 import { withService } from '../support/world.ts'
 
@@ -26,7 +27,7 @@ const SUMMARY_FIELDS = [
   ...['workflow_id', 'workflow_name', 'version', 'name', 'description', 'content_hash', 'execution_engine'],
   ...['labels', 'custom_labels', 'detected_labels', 'parameters', 'owner', 'maintainer', 'container_image'],
   ...['container_digest', 'status', 'status_reason', 'created_at', 'updated_at', 'created_by_request'],
-  'request_fingerprint',
+  ...['request_fingerprint', 'principal'],
 ].sort()
 const FIELDS = [...SUMMARY_FIELDS, 'content'].sort()
 
@@ -850,4 +851,32 @@ describe('a change', () => {
       await client.end()
     }
   })
+})
+
+test('a list of what is not active walks along an index of its own', async () => {
+  const world = await withService({ roles: ['ingress'] })
+  await world.owner.query(`
+    insert into workflow (workflow_id, workflow_name, version, name, description, content, content_hash,
+      execution_engine, labels, custom_labels, detected_labels, parameters, status, created_by_request,
+      request_fingerprint)
+    select gen_random_uuid(), n, '1.0.0', 'n', 'd', 'c', 'h', 'tekton', '{}', '{}', '{}', '{}',
+      case n % 1000 when 0 then 'deprecated' else 'active' end::workflow_status, gen_random_uuid(), sha256('x')
+    from generate_series(1, 20000) n`)
+  await world.owner.query('analyze workflow')
+  const statements = recordStatements()
+  for (const [status, index] of [
+    ['deprecated', 'ix_workflow_not_active'],
+    ['archived', 'ix_workflow_not_active'],
+    ['active', 'workflow_pkey'],
+  ] as const) {
+    const before = statements.sent().length
+    expect((await get(`${world.url}${LIST}?status=${status}`)).status).toBe(200)
+    const list = statements
+      .sent()
+      .slice(before)
+      .find(({ text }) => text.includes('order by'))
+    const { rows } = await world.owner.query(`explain ${list!.text}`, list!.values)
+    expect(rows[0]['QUERY PLAN']).toMatch(/^Limit/)
+    expect(rows[1]['QUERY PLAN']).toContain(`Scan Backward using ${index} on workflow`)
+  }
 })

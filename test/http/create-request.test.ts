@@ -312,6 +312,7 @@ describe('what a client echoes', () => {
       updated_by: { id: 1 },
       created_by_request: foreign,
       request_fingerprint: 'f'.repeat(64),
+      principal: 'root',
       is_latest_version: true,
       previous_version: '0.9.0',
       total_executions: 3,
@@ -337,6 +338,7 @@ describe('what a client echoes', () => {
     expect(unknown.sort()).toEqual([
       'created_at',
       'created_by_request',
+      'principal',
       'request_fingerprint',
       'updated_at',
       'workflow_id',

@@ -22,7 +22,7 @@ async function serverWith(limits: Partial<OverloadLimits>, more: readonly Fastif
   let waiting = 0
   const app = await buildServer({
     routes: [
-      healthRoutes({ checks: [], makeProblem }),
+      healthRoutes({ makeProblem }),
       async (routes) => {
         routes.post('/echo', async () => ({ ok: true }))
         routes.post('/wait', async () => {
@@ -214,7 +214,7 @@ test('the body of a caller who waits for an outcome counts until Kafka has it, a
       publish: async () => {
         sent += 1
         await kept.promise
-        return { partition: 0, offset: 0n }
+        return { tag: 'tag', partition: 0, offset: 0n }
       },
       waiters: {
         async wait() {
@@ -226,7 +226,6 @@ test('the body of a caller who waits for an outcome counts until Kafka has it, a
       readStatus: async () => ({ kind: 'unclear' }),
       foresee: away,
       workflowById: away,
-      logTag: 'tag',
       makeProblem,
     }),
   ])

@@ -59,7 +59,7 @@ const KEPT = [
 /** What the service says itself. */
 const OURS = [
   ...['workflow_id', 'status_reason', 'created_at', 'updated_at', 'created_by_request'],
-  'request_fingerprint',
+  ...['request_fingerprint', 'principal'],
 ]
 
 function expectKept(workflow: Record<string, unknown>, sent: ReturnType<typeof asBefore>) {

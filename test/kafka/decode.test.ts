@@ -35,7 +35,10 @@ const structured = (envelope: unknown, headers: Record<string, string> = {}) =>
 
 test('an accepted request comes out of its record as it went in', () => {
   const body = Buffer.from(JSON.stringify(aWorkflow({ workflow_name: 'Ünïcode 🚀' })))
-  const accepted = { requestId: A_UUID, idempotencyKey: KEY, acceptedAt: new Date(1_700_000_000_123) }
+  const accepted = {
+    ...{ requestId: A_UUID, idempotencyKey: KEY, principal: 'Zoë 🚀' },
+    acceptedAt: new Date(1_700_000_000_123),
+  }
   const message = requestMessage({ ...accepted, workflowName: 'Ünïcode 🚀', body, trace: undefined })
   expect(message.key).toBe('Ünïcode 🚀')
   const { fingerprint, workflow } = readBody(body) as Extract<ReturnType<typeof readBody>, { kind: 'valid' }>
@@ -160,6 +163,40 @@ test('a key that is no UUID is not ours, and does not count', () => {
   const keyOf = (key: string) => decode({ headers: { 'idempotency-key': key } }).request?.idempotencyKey
   expect(keyOf(KEY.toUpperCase())).toBe(KEY)
   expect(keyOf('some-key')).toBeNull()
+})
+
+describe('the principal of a record', () => {
+  const principalIn = (principal: string | Buffer | (string | Buffer)[]) =>
+    decodeRecord(aRecord({ headers: { principal } }), LOG).request?.principal
+
+  test('is what its header says, byte for byte', () => {
+    for (const name of ['ci/payments', 'Zoë 🚀', '\u{feff}root', 'x'.repeat(255)])
+      expect(principalIn(name)).toBe(name)
+    expect(principalIn(['first', 'second'])).toBe('first')
+  })
+
+  test.each([
+    ['empty', ''],
+    ['no UTF-8', Buffer.from([0x61, 0xff])],
+    ['cut in a character', Buffer.from('🚀').subarray(0, 3)],
+    ['with a line feed', 'a\nb'],
+    ['with NUL', 'a\0'],
+    ['of 256 characters', 'x'.repeat(256)],
+    ['enormous', 'x'.repeat(1_000_000)],
+  ])('is nobody where the header is %s', (_what, header) => {
+    expect(principalIn(header)).toBeNull()
+  })
+
+  test('is nobody without one, and is told of what is unacceptable too', () => {
+    expect(decodeRecord(aRecord(), LOG).request).toMatchObject({ principal: null })
+    for (const value of ['{}', '{'])
+      expect(
+        decodeRecord(
+          aRecord({ value: Buffer.from(value), headers: { principal: 'a', 'request-id': 'b' } }),
+          LOG,
+        ).request,
+      ).toMatchObject({ principal: 'a', rejection: {} })
+  })
 })
 
 describe('a record that cannot be read', () => {

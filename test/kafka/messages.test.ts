@@ -15,6 +15,7 @@ const makeProblem = problemsAt('https://example.org')
 
 const settledFrom = (request: RegistrationRequest, fields: Partial<Settled> = {}): Settled => ({
   ...{ requestId: request.requestId, fingerprint: request.fingerprint, acceptedAt: request.acceptedAt },
+  principal: request.principal,
   ...nameOf(request),
   ...{
     outcome: 'rejected',
@@ -29,12 +30,15 @@ const settledFrom = (request: RegistrationRequest, fields: Partial<Settled> = {}
 })
 
 function decoded(...args: Parameters<typeof aRecord>) {
-  const { request, replyTo } = decodeRecord(aRecord(...args), LOG)
-  return { request: request!, replyTo: replyTo! }
+  const { request, replyTo, trace } = decodeRecord(aRecord(...args), LOG)
+  return { request: request!, replyTo: replyTo!, trace }
 }
 
 test('an accepted request is a CloudEvent in binary mode, in the trace of its HTTP request', () => {
-  const accepted = { requestId: A_UUID, idempotencyKey: null, acceptedAt: new Date(1_700_000_000_123) }
+  const accepted = {
+    ...{ requestId: A_UUID, idempotencyKey: null, principal: null },
+    acceptedAt: new Date(1_700_000_000_123),
+  }
   const trace = { traceparent: TRACE, tracestate: 'a=b' }
   expect(requestMessage({ ...accepted, workflowName: 'a', body: Buffer.alloc(0), trace }).headers).toEqual({
     'content-type': 'application/json',
@@ -125,6 +129,15 @@ describe('a reply', () => {
     })
   })
 
+  test('goes on with the trace that it is given, until it is too large', () => {
+    const { request, replyTo } = decoded({ value: Buffer.from('{}') })
+    const trace = { traceparent: TRACE, tracestate: 'a=b' }
+    const parts = { settled: settledFrom(request), replyTo, trace, makeProblem }
+    expect(replyMessage(parts).headers).toMatchObject(trace)
+    expect(withoutDetails(parts)?.headers).toMatchObject(trace)
+    expect(withoutEcho(parts).headers).not.toHaveProperty('traceparent')
+  })
+
   test('that has no details does not claim to be without them', () => {
     const { request, replyTo } = decoded({ headers: { 'request-id': A_UUID, kafka_correlationId: 'c' } })
     const parts = { settled: settledFrom(request, { outcome: 'created' }), replyTo, makeProblem }
@@ -200,15 +213,17 @@ describe('what a request says of its reply', () => {
       ),
       headers: { 'content-type': 'application/cloudevents+json' },
     })
-    expect(inEnvelope.replyTo).toMatchObject({ correlationId: 'saga 8', echo: { traceparent: TRACE } })
+    expect(inEnvelope).toMatchObject({ replyTo: { correlationId: 'saga 8' }, trace: { traceparent: TRACE } })
   })
 
-  test('carries its trace, by header or by attribute, and nothing that is no trace', () => {
-    expect(replyTo({ traceparent: TRACE, tracestate: 'a=b' }).echo).toEqual({
+  test('is in its trace, by header or by attribute, and not in what is no trace', () => {
+    const trace = (headers: Record<string, string>) => decoded({ headers }).trace
+    expect(trace({ traceparent: TRACE, tracestate: 'a=b' })).toEqual({
       traceparent: TRACE,
       tracestate: 'a=b',
     })
-    expect(replyTo({ ce_traceparent: TRACE }).echo).toEqual({ traceparent: TRACE })
-    expect(replyTo({ traceparent: 'no trace', tracestate: 'a=b' }).echo).toEqual({})
+    expect(trace({ ce_traceparent: TRACE })).toEqual({ traceparent: TRACE })
+    expect(trace({ traceparent: 'no trace', tracestate: 'a=b' })).toBeUndefined()
+    expect(replyTo({ traceparent: TRACE, tracestate: 'a=b' }).echo).toEqual({})
   })
 })

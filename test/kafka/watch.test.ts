@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { type WatchParts, watch } from '../../src/kafka/watch.ts'
 import { until } from '../support/until.ts'
 
@@ -161,10 +161,10 @@ test.each([
 ])('a log that %s is told of for as long as it does', async (_, offsets, reason) => {
   let now = offsets
   const one = watching({ readOffsets: async () => new Map([[0, now]]) })
-  await until('the reason', () => one.mismatches().length > 0)
-  expect(one.mismatches()).toEqual([expect.stringContaining(reason)])
+  await until('the reason', () => one.mismatches().size > 0)
+  expect([...one.mismatches().values()]).toEqual([expect.stringContaining(reason)])
   now = { low: 0n, high: 7n }
-  await until('no reason', () => one.mismatches().length === 0)
+  await until('no reason', () => one.mismatches().size === 0)
 })
 
 test('what is settled while it looks does not look like more than there is', async () => {
@@ -175,8 +175,88 @@ test('what is settled while it looks does not look like more than there is', asy
   })
   let mismatches: string[] = []
   await until('many looks', () => {
-    mismatches = [...mismatches, ...one.mismatches()]
+    mismatches = [...mismatches, ...one.mismatches().values()]
     return settled > 40n
   })
   expect(mismatches).toEqual([])
+})
+
+describe('a partition with records to settle', () => {
+  const STANDSTILL_MS = 50
+  const REASON = 'partition 0 makes no progress: 3 records wait'
+  const unfinished = (parts: Partial<WatchParts> = {}) =>
+    watching({ standstillMs: STANDSTILL_MS, isBusy: () => true, ...parts })
+
+  test.each([
+    ['though a chunk is in hand', true],
+    ['and nothing is in hand', false],
+  ])('of which nothing is settled is told of, %s', async (_, isBusy) => {
+    const one = unfinished({ isBusy: () => isBusy, stallMs: 60_000 })
+    const [[partition, reason] = []] = await until('the reason', () => {
+      const found = [...one.standstills()]
+      return found.length > 0 && found
+    })
+    expect({ partition, reason }).toEqual({ partition: 0, reason: REASON })
+    expect(one.alarms).toEqual([])
+  })
+
+  test('that goes on is told of no more', async () => {
+    let settled = 7n
+    const one = unfinished({ readProgress: async () => new Map([[0, settled]]) })
+    await until('the reason', () => one.standstills().size > 0)
+    settled = 8n
+    await until('no reason', () => one.standstills().size === 0)
+  })
+
+  test('that is settled bit by bit is not told of', async () => {
+    let settled = 0n
+    const one = unfinished({
+      readProgress: async () => new Map([[0, ++settled]]),
+      readOffsets: async () => new Map([[0, { low: 0n, high: 1_000_000n }]]),
+    })
+    const control = unfinished()
+    await until('the reason where one is due', () => control.standstills().size > 0)
+    const since = settled
+    await until('more looks', () => settled > since + 10n)
+    expect(one.standstills()).toEqual(new Map())
+  })
+
+  test.each([
+    ['is not told of while there is plenty of others that come first', false, 0],
+    ['is told of while others are settled and it is in hand', true, 1],
+  ])('%s', async (_, isInHand, reasons) => {
+    let settled = 0n
+    const one = unfinished({
+      assigned: () => [0, 1],
+      isBusy: (partition) => partition === undefined || (partition === 0 && isInHand),
+      readProgress: async () =>
+        new Map([
+          [0, 7n],
+          [1, ++settled],
+        ]),
+      readOffsets: async () =>
+        new Map([
+          [0, { low: 2n, high: 10n }],
+          [1, { low: 0n, high: 1_000_000n }],
+        ]),
+    })
+    const control = unfinished()
+    await until('the reason where one is due', () => control.standstills().size > 0)
+    const since = settled
+    await until('more looks', () => settled > since + 10n)
+    expect(one.standstills().size).toBe(reasons)
+  })
+
+  test('is not told of for the time in which nobody could look', async () => {
+    let isAway = false
+    const one = unfinished({
+      readProgress: async () => {
+        if (isAway) throw new Error('away')
+        return new Map([[0, 7n]])
+      },
+    })
+    await until('the reason', () => one.standstills().size > 0)
+    isAway = true
+    await until('no reason', () => one.standstills().size === 0)
+  })
 })

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
+import { CANARY, inspect } from './leaks.ts'
 
 export interface FailedStart {
   code: number | null
@@ -34,11 +35,12 @@ export async function failingStart(
     output += text
   })
   await once(child, 'close')
+  inspect('log', output)
   return { code: child.exitCode, stderr, output, elapsedMs: performance.now() - began }
 }
 
 /** In every password and other secret of these tests, so that any line that tells one is found. */
-export const SECRET = 'Geheimnis'
+export const SECRET = `${CANARY}-password`
 
 /** It ended with one sentence and no more, in time, and without a secret in any line. */
 export function expectSentence({ code, stderr, output, elapsedMs }: FailedStart, says: RegExp): void {

@@ -1,9 +1,14 @@
+import { CANARY, inspectProblems } from './leaks.ts'
+
 export interface Answer {
   status: number
   headers: Headers
   // biome-ignore lint/suspicious/noExplicitAny: a test looks wherever it likes
   body: any
 }
+
+/** What a caller may bring along, and nobody here has any business with. */
+const STRAY = { cookie: `session=${CANARY}`, 'x-api-key': CANARY, 'user-agent': CANARY }
 
 /** POSTs JSON (a text goes as it is). */
 export function post(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Answer> {
@@ -16,14 +21,14 @@ export function patch(url: string, body: unknown, headers: Record<string, string
 }
 
 export function get(url: string, headers: Record<string, string> = {}): Promise<Answer> {
-  return answer(fetch(url, { headers }))
+  return answer(fetch(url, { headers: { ...STRAY, ...headers } }))
 }
 
 function sendJson(method: string, url: string, body: unknown, headers: Record<string, string>) {
   return answer(
     fetch(url, {
       method,
-      headers: { 'content-type': 'application/json', ...headers },
+      headers: { 'content-type': 'application/json', ...STRAY, ...headers },
       body: typeof body === 'string' || body instanceof Uint8Array ? (body as string) : JSON.stringify(body),
     }),
   )
@@ -35,5 +40,7 @@ async function answer(response: Promise<Response>): Promise<Answer> {
     headers: r.headers,
     text: await r.text(),
   }))
-  return { status, headers, body: rest.text === '' ? undefined : JSON.parse(rest.text) }
+  const body = rest.text === '' ? undefined : JSON.parse(rest.text)
+  inspectProblems(status, body)
+  return { status, headers, body }
 }

@@ -1,30 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
-import { type Pair, type PairOptions, startPair } from '../../src/embedded/pair.ts'
-import type { SharedServers } from './global-setup.ts'
+import { lane } from './lane.ts'
+import type { OwnServers, OwnServersOptions } from './servers.ts'
 
-/** A PostgreSQL and a Kafka that no other test uses, so that a test may stop them. */
-export interface OwnServers extends Pick<Pair, 'postgres' | 'kafka'> {
-  /** For `makeWorld`. */
-  servers: SharedServers
-  close(): Promise<void>
-}
+export type { OwnServers } from './servers.ts'
 
-export async function startOwnServers({
-  say = () => {},
-  durable = false,
-}: Partial<Pick<PairOptions, 'say' | 'durable'>> = {}): Promise<OwnServers> {
-  const dataDir = mkdtempSync(path.join(tmpdir(), 'workflow-registrar-own-'))
-  const pair = await startPair({ dataDir, postgresPort: 0, kafkaPort: 0, say, durable })
-  const { postgres, kafka } = pair
-  return {
-    postgres,
-    kafka,
-    servers: { postgresUrl: postgres.ownerUrl, kafkaBrokers: kafka.brokers },
-    async close() {
-      await pair.stop()
-      rmSync(dataDir, { recursive: true, force: true })
-    },
-  }
+/** Starts a PostgreSQL and a Kafka of a test's own. */
+export async function startOwnServers(options: OwnServersOptions = {}): Promise<OwnServers> {
+  return (await lane()).startOwn(options)
 }

@@ -5,6 +5,8 @@ import type { Answer } from './http.ts'
 export const STATUS_OF = {
   'validation-error': 400,
   'immutable-field-violation': 400,
+  unauthorized: 401,
+  forbidden: 403,
   'not-found': 404,
   'method-not-allowed': 405,
   'request-timeout': 408,

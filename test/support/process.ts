@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
+import { inspect } from './leaks.ts'
 import type { World } from './world.ts'
 
 export interface ServiceProcess {
@@ -37,11 +38,13 @@ export async function startScript(
   const stderr: string[] = []
   const listening = Promise.withResolvers<string>()
   eachLine(child.stdout, (line) => {
+    inspect('log', line)
     lines.push(line)
     const url = /^HTTP: listening on (\S+)$/.exec(line)?.[1]
     if (url) listening.resolve(url)
   })
   eachLine(child.stderr, (line) => {
+    inspect('log', line)
     lines.push(line)
     stderr.push(line)
   })

@@ -5,6 +5,7 @@ import { inject, onTestFinished } from 'vitest'
 import { type Role, start } from '../../src/app.ts'
 import { type Infrastructure, parseConfig } from '../../src/config.ts'
 import { createLogger } from '../../src/logger.ts'
+import { CANARY, inspect } from './leaks.ts'
 
 /** A database and topics of one's own, on servers that may be shared. */
 export interface World {
@@ -28,7 +29,7 @@ export async function makeWorld(servers = inject('servers')): Promise<World> {
   ownerUrl.pathname = `/${name}`
   const serviceUrl = new URL(ownerUrl)
   serviceUrl.username = name
-  serviceUrl.password = randomBytes(12).toString('hex')
+  serviceUrl.password = `${CANARY}-${randomBytes(6).toString('hex')}`
   const owner = new pg.Pool({ connectionString: ownerUrl.href, max: 2 })
   owner.on('error', () => {}) // servers are stopped under it on purpose
   return {
@@ -48,6 +49,7 @@ export async function makeWorld(servers = inject('servers')): Promise<World> {
       CONSUMER_GROUP: name,
       TOPIC_PARTITIONS: '3',
       PORT: '0',
+      METRICS_PORT: '0',
     },
     close: () => owner.end(),
   }
@@ -57,6 +59,8 @@ export type LogLine = Record<string, unknown> & { level: string; msg: string }
 
 export interface TestApp {
   url: string
+  /** Where its metrics are. */
+  metricsUrl: string
   /** Every log line so far, at all levels. */
   logs: LogLine[]
   crashes: Error[]
@@ -71,6 +75,7 @@ export async function startApp(
   const logs: LogLine[] = []
   const destination = new Writable({
     write(chunk, _encoding, done) {
+      inspect('log', String(chunk))
       for (const line of String(chunk).trim().split('\n')) logs.push(JSON.parse(line))
       done()
     },
@@ -81,10 +86,22 @@ export async function startApp(
     infrastructure: world.infrastructure,
     roles,
     log: createLogger('trace', destination),
-    say: () => {},
+    say: (line) => inspect('log', line),
     onCrash: (error) => crashes.push(error),
   })
-  return { url: app.url, logs, crashes, close: () => app.close() }
+  return {
+    url: app.url,
+    metricsUrl: app.metricsUrl,
+    logs,
+    crashes,
+    async close() {
+      await fetch(app.metricsUrl).then(
+        async (answer) => inspect('metrics', await answer.text()),
+        () => {}, // it is closed already
+      )
+      await app.close()
+    },
+  }
 }
 
 /** A world with the service in it, both gone when the test is over. */

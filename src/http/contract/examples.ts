@@ -40,6 +40,7 @@ export const SUMMARY = {
   updated_at: COMPLETED_AT,
   created_by_request: REQUEST_ID,
   request_fingerprint: '8b0f6f6b3a1f1f0e5a0d8a4a8f5f3a1b2c3d4e5f60718293a4b5c6d7e8f90a1b',
+  principal: null,
 }
 export const WORKFLOW = { ...SUMMARY, content }
 

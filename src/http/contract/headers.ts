@@ -22,6 +22,10 @@ export const HEADERS = {
     description: 'The next page, when there is one (RFC 8288)',
     examples: ['</api/v1/workflows?cursor=b3BhcXVl>; rel="next"'],
   }),
+  'WWW-Authenticate': z.string().meta({
+    description: 'What is wrong with the token, or which scope it lacks (RFC 6750)',
+    examples: ['Bearer realm="workflow-registrar", error="insufficient_scope", scope="workflows:write"'],
+  }),
   Allow: z.string().meta({ description: 'The methods that are possible here', examples: ['GET, HEAD'] }),
 } as const
 

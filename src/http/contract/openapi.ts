@@ -30,10 +30,15 @@ const COMMON: readonly ProblemSlug[] = [
 /** And to one with a body. */
 const OF_BODIES: readonly ProblemSlug[] = ['payload-too-large', 'unsupported-media-type']
 
+/** And where tokens are asked for. */
+const OF_ACCESS: readonly ProblemSlug[] = ['unauthorized', 'forbidden']
+
 /** Of these a caller learns when a request has ended, and again whenever it asks for it once more. */
 const PROBLEMS_OF_OUTCOMES: readonly ProblemSlug[] = ['conflict', 'idempotency-key-reused', 'internal-error']
 
 const HEADERS_OF_PROBLEM: Partial<Record<ProblemSlug, readonly AnswerHeader[]>> = {
+  unauthorized: ['WWW-Authenticate'],
+  forbidden: ['WWW-Authenticate'],
   'method-not-allowed': ['Allow'],
   unavailable: ['Retry-After'],
 }
@@ -59,7 +64,18 @@ export function openApiDocument(problemBaseUrl: string): OpenApiDocument {
       { name: 'service', description: 'How the service is' },
     ],
     paths: pathsOf(OPERATIONS, problems),
-    components: { schemas: bodySchemas(), responses: problemResponses(problems) },
+    components: {
+      schemas: bodySchemas(),
+      responses: problemResponses(problems),
+      securitySchemes: {
+        bearer: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'JWT',
+          description: 'Asked for only where the service is set up so. No scope implies another.',
+        },
+      },
+    },
   })
 }
 
@@ -73,12 +89,13 @@ function pathsOf(operations: readonly Operation[], problems: ProblemExamples): Z
 }
 
 function describeOperation(one: Operation, problems: ProblemExamples): ZodOpenApiOperationObject {
-  const { operationId, summary, description, tag, params, query, headers, body } = one
+  const { operationId, summary, description, scope, tag, params, query, headers, body } = one
   return {
     operationId,
     summary,
     ...(description !== undefined && { description }),
     tags: [tag],
+    ...(scope !== 'public' && { security: [{}, { bearer: [scope] }] }),
     requestParams: {
       ...(params && { path: params }),
       ...(query && Object.keys(query.shape).length > 0 && { query }),
@@ -126,7 +143,12 @@ function describeExamples(examples: Record<string, Example>, problems: ProblemEx
 
 /** One answer for each status that the problems of an operation have. */
 function describeProblems(one: Operation, problems: ProblemExamples) {
-  const slugs = [...COMMON, ...(one.body ? OF_BODIES : []), ...one.problems]
+  const slugs = [
+    ...COMMON,
+    ...(one.body ? OF_BODIES : []),
+    ...(one.scope === 'public' ? [] : OF_ACCESS),
+    ...one.problems,
+  ]
   const byStatus = Map.groupBy(slugs, (slug) => PROBLEM_TYPES[slug].status)
   return Object.fromEntries(
     [...byStatus].map(([status, group]) => {

@@ -1,5 +1,6 @@
 import type { HTTPMethods } from 'fastify'
 import type { ZodObject, ZodType } from 'zod'
+import type { Scope } from '../../domain/access.ts'
 import type { ProblemExamples } from '../../domain/examples.ts'
 import type { ProblemSlug } from '../../domain/problem.ts'
 import type { HeaderName } from './headers.ts'
@@ -44,6 +45,8 @@ export interface Operation {
   method: HTTPMethods & ('GET' | 'POST' | 'PATCH')
   /** As the router writes it: `/things/:thing_id`. */
   url: string
+  /** What its callers need, where tokens are asked for; `public`: nothing. */
+  scope: Scope | 'public'
   tag: 'registration' | 'catalog' | 'service'
   summary: string
   description?: string

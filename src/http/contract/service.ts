@@ -1,11 +1,13 @@
 import * as z from 'zod'
 import { EVENT_SCHEMA_HREFS } from '../../domain/document.ts'
+import { DOORS } from '../../domain/door.ts'
 import { operation } from './operation.ts'
 
 export const getLiveness = operation({
   operationId: 'getLiveness',
   method: 'GET',
   url: '/health/live',
+  scope: 'public',
   tag: 'service',
   summary: 'Whether the process turns',
   query: z.looseObject({}),
@@ -19,18 +21,36 @@ export const getLiveness = operation({
   problems: [],
 })
 
+const readiness = z
+  .strictObject({
+    status: z.literal('ready'),
+    shut: z
+      .array(z.strictObject({ door: z.enum(DOORS), reasons: z.array(z.string()) }))
+      .optional()
+      .describe('Each door that cannot work now, and why'),
+  })
+  .meta({ id: 'Readiness' })
+
 export const getReadiness = operation({
   operationId: 'getReadiness',
   method: 'GET',
   url: '/health/ready',
+  scope: 'public',
   tag: 'service',
-  summary: 'Whether everything that the process needs answers',
+  summary: 'Whether the process is able to do its job',
+  description:
+    'Doors alone are able as long as one of them is open: a door that is `shut` answers 503. A worker has to work, and every door beside it has to be open.',
   query: z.looseObject({}),
   answers: {
     200: {
-      description: 'It does',
-      schema: z.strictObject({ status: z.literal('ready') }).meta({ id: 'Readiness' }),
-      examples: { ready: { value: { status: 'ready' } } },
+      description: 'It is',
+      schema: readiness,
+      examples: {
+        ready: { value: { status: 'ready' } },
+        'with a door shut': {
+          value: { status: 'ready', shut: [{ door: 'sync', reasons: ['PostgreSQL does not answer'] }] },
+        },
+      },
     },
   },
   problems: [],
@@ -40,6 +60,7 @@ export const getOpenApi = operation({
   operationId: 'getOpenApi',
   method: 'GET',
   url: '/openapi.json',
+  scope: 'public',
   tag: 'service',
   summary: 'This description',
   query: z.looseObject({}),
@@ -59,6 +80,7 @@ export const getAsyncApi = operation({
   operationId: 'getAsyncApi',
   method: 'GET',
   url: '/asyncapi.json',
+  scope: 'public',
   tag: 'service',
   summary: 'The description of what goes over Kafka',
   description: 'For people it is at `/docs/events`.',
@@ -96,6 +118,7 @@ export const getRequestedSchema = operation({
   operationId: 'getRequestedSchema',
   method: 'GET',
   url: EVENT_SCHEMA_HREFS.requested,
+  scope: 'public',
   tag: 'service',
   summary: 'What a request on Kafka carries',
   query: z.looseObject({}),
@@ -107,6 +130,7 @@ export const getCompletedSchema = operation({
   operationId: 'getCompletedSchema',
   method: 'GET',
   url: EVENT_SCHEMA_HREFS.completed,
+  scope: 'public',
   tag: 'service',
   summary: 'What a reply on Kafka carries',
   query: z.looseObject({}),

@@ -14,6 +14,7 @@ export const acceptWorkflow = operation({
   operationId: 'acceptWorkflow',
   method: 'POST',
   url: '/api/v1/workflow-requests',
+  scope: 'workflows:write',
   tag: 'registration',
   summary: 'Ask for a workflow to be registered, and do not wait',
   description:
@@ -56,10 +57,11 @@ export const getWorkflowRequest = operation({
   operationId: 'getWorkflowRequest',
   method: 'GET',
   url: '/api/v1/workflow-requests/:request_id',
+  scope: 'workflows:read',
   tag: 'registration',
   summary: 'How a request ended',
   description:
-    'The URL of a 202 (with `at`) is 200, and 410 once the status is no longer kept; never 404. A bare id is 404 only when no record of it can be waiting.',
+    'The URL of a 202 (with `at`) is 200, and 410 once the status is no longer kept; never 404. A bare id is 404 only when no record of it can be waiting. Where tokens are asked for, the request of another principal is none, but for who has `workflows:operate`.',
   params: z.object({
     request_id: z.string().meta({ format: 'uuid', examples: [CREATED_DOCUMENT.request_id] }),
   }),
@@ -94,6 +96,7 @@ export const listWorkflowRequests = operation({
   operationId: 'listWorkflowRequests',
   method: 'GET',
   url: '/api/v1/workflow-requests',
+  scope: 'workflows:operate',
   tag: 'registration',
   summary: 'Requests that ended, the newest first',
   query: z.strictObject({

@@ -47,6 +47,14 @@ source (none), id order-17      ${eventRequestId('', 'order-17')}
 
 With the request id, \`GET /api/v1/workflow-requests/{request_id}\` tells the status over HTTP. A reply carries the same document.
 
+## Who asks
+
+The header \`principal\` names who asks: 1 to 255 characters of UTF-8, none of them a control character. The workflow shows it, and where callers of HTTP have to bring tokens, the status is for that principal alone, and for operators.
+
+- The service believes it, as it believes ids. Whoever may write to \`${requests}\` may write in any name; the access rules of the topic are what keeps others out.
+- What can name nobody is passed over. Without a principal the status is for all who may read.
+- A request that comes again keeps the principal that it had first.
+
 ## How a request ends
 
 The header \`outcome\` of a reply and the \`state\` in it have one of these words. Each of them is final.
@@ -66,7 +74,7 @@ Each request gets at least one reply, on \`${replies}\` unless it asks for anoth
 - \`ce_correlationid\` is that of the request; without one its id as it was written; without that the request id. \`ce_causationid\` is the request id.
 - A request names another topic in one of the headers ${REPLY_ADDRESSES.map(({ topic }) => `\`${topic}\``).join(', ')}. It must be one that the service allows${allowedHere(allowedReplies)}. Where it is not, or where Kafka refuses the reply there, the reply goes to \`${replies}\` and its header \`reply-fallback\` says why.
 - The reply headers of Spring and SmallRye come back byte for byte, so that their request and reply templates work as they are.
-- \`traceparent\` and \`tracestate\` come back, too.
+- \`traceparent\` and \`tracestate\` come back, too. Where the service traces, \`traceparent\` is the step that sent the reply, in the same trace.
 - Where a reply is too large for its topic, \`errors\` are left out, the header \`details-omitted\` is \`true\`, and the status has the rest. Where it is too large even so, what the request had it echo is left out as well, and \`echo-omitted\` is \`true\`.
 - This is no feed of the catalog: who creates a workflow over HTTP and waits for the answer gets it there, and no record is sent.
 

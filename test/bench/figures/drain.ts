@@ -62,6 +62,7 @@ function aRequest(): ValidRequest {
     requestId,
     fingerprint: sha256(requestId),
     idempotencyKey: null,
+    principal: null,
     acceptedAt: new Date(),
     workflow: { ...read.workflow, workflow_name: randomUUID() },
   }

@@ -19,6 +19,7 @@ const admin = kafka.admin()
 await admin.connect()
 const { clusterId } = await admin.describeCluster()
 await admin.disconnect()
+const tag = logTag(clusterId, topic)
 
 const producer = kafka.producer({
   allowAutoTopicCreation: false,
@@ -33,12 +34,11 @@ const workflowRequests = workflowRequestRoutes({
   async publish({ workflow, ...request }, body, trace) {
     const message = requestMessage({ ...request, workflowName: workflow.workflow_name, body, trace })
     const [sent] = await producer.send({ topic, acks: -1, timeout: kafkaSendTimeoutMs, messages: [message] })
-    return { partition: sent!.partition, offset: BigInt(sent!.baseOffset!) }
+    return { tag, partition: sent!.partition, offset: BigInt(sent!.baseOffset!) }
   },
   foresee: unused,
   readStatus: unused,
   waiters: { wait: unused, release: () => {} },
-  logTag: logTag(clusterId, topic),
   workflowById: unused,
   makeProblem,
 })

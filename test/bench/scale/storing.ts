@@ -94,6 +94,7 @@ export function requests(count: number): ValidRequest[] {
       requestId,
       fingerprint: sha256(requestId),
       idempotencyKey: randomUUID(),
+      principal: null,
       acceptedAt: new Date(),
       workflow: { ...workflow, workflow_name: randomUUID() },
     }

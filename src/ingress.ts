@@ -1,0 +1,159 @@
+import type { FastifyPluginAsync } from 'fastify'
+import type { CloseStack } from './close-stack.ts'
+import type { Config } from './config.ts'
+import { catalogChanges } from './db/catalog.ts'
+import { throwingFaults } from './db/faults.ts'
+import { registrations } from './db/registrations.ts'
+import { dbFailure } from './db/sqlstate.ts'
+import { mayFollow } from './domain/accepted-at.ts'
+import { maySee } from './domain/access.ts'
+import { Fault } from './domain/fault.ts'
+import { CHUNK_LIMITS } from './domain/limits.ts'
+import type { MakeProblem } from './domain/problem.ts'
+import type { Registered, Settled, ValidRequest } from './domain/request.ts'
+import { foreseeWith } from './dry-run.ts'
+import { gather } from './gather.ts'
+import { batchRoutes } from './http/batch.ts'
+import { catalogRoutes } from './http/catalog.ts'
+import { descriptionRoutes } from './http/description.ts'
+import { HttpProblem } from './http/problems.ts'
+import { requestListRoutes } from './http/request-list.ts'
+import { workflowRequestRoutes } from './http/workflow-requests.ts'
+import { workflowRoutes } from './http/workflows.ts'
+import { asyncApiDocument } from './kafka/contract/asyncapi.ts'
+import { eventSchemas } from './kafka/contract/schemas.ts'
+import { requestMessage } from './kafka/messages.ts'
+import { positionAttributes, sending } from './kafka/record-spans.ts'
+import type { Metrics } from './metrics.ts'
+import { tellOutcomes } from './outcome-log.ts'
+import { outcomeWaiters } from './outcome-waiters.ts'
+import type { OpenPool } from './pools.ts'
+import { type Reads, readsOf } from './reads.ts'
+import { registerWith } from './register.ts'
+import { type RequestLog, type RequestLogParts, requestLog } from './request-log.ts'
+import { traced } from './span.ts'
+import type { ReadStatus } from './status.ts'
+import { TimeLimitExceeded, within } from './within.ts'
+
+export interface IngressParts {
+  config: Config
+  reads: Reads
+  pool: OpenPool
+  /** Resolves when the brokers have answered. */
+  publishing: Promise<Pick<RequestLogParts, 'kafka' | 'publisher'>>
+  makeProblem: MakeProblem
+  metrics: Metrics
+}
+
+/** The two HTTP doors, each with what it needs and nothing of the other. What is opened closes with `opened`. */
+export function ingressRoutes(
+  { config, reads, pool, publishing, makeProblem, metrics }: IngressParts,
+  opened: CloseStack,
+): FastifyPluginAsync[] {
+  const topic = config.topics.requests
+  const writes = pool(opened, 'writes', 4, { keepsPlans: true })
+  const lists = readsOf(pool(opened, 'lists', 2)) // what may take long holds up nothing else
+  const register = registerWith({ ...registrations(writes), failureOf: dbFailure }, metrics.door('sync'))
+  const tellOutcome = tellOutcomes('sync', metrics.door('sync'))
+  const registerTogether = gather<{ request: ValidRequest; bytes: number }, Registered>({
+    run: (calls) => register(calls.map(({ request }) => request)),
+    sizeOf: ({ bytes }) => bytes,
+    maxItems: CHUNK_LIMITS.requests,
+    maxSize: CHUNK_LIMITS.bytes,
+    maxInFlight: 2,
+  })
+  const readStoredTogether = gather<string, Settled | undefined>({
+    run: async (ids) => {
+      const stored = await reads.status.read(ids)
+      return ids.map((id) => stored.get(id))
+    },
+    ...{ sizeOf: () => 0, maxItems: 500, maxSize: 0, maxInFlight: 2 },
+  })
+  const registerBatch = gather<readonly ValidRequest[], Registered[]>({
+    run: (batches) => Promise.all(batches.map((requests) => register(requests))),
+    ...{ sizeOf: () => 0, maxItems: 1, maxSize: 0, maxInFlight: 2 }, // each alone, and beside the single ones
+  })
+  const foresee = foreseeWith({ look: reads.outlook.look, read: reads.status.read })
+  let log: RequestLog | undefined
+  void publishing.then((reached) => {
+    log = requestLog({ ...reached, topic, progress: reads.progress, read: readStoredTogether })
+  })
+
+  /** Without the log there is no telling what waits in it. */
+  const readRow: ReadStatus = async (requestId, at, caller) => {
+    if (at && !mayFollow(caller, at)) return { kind: 'unknown' }
+    const settled = await readStoredTogether(requestId)
+    return settled && maySee(caller, settled.principal) ? { kind: 'settled', settled } : { kind: 'unclear' }
+  }
+
+  return [
+    descriptionRoutes({
+      problemBaseUrl: config.problemBaseUrl,
+      events: {
+        document: asyncApiDocument(config.topics, config.problemBaseUrl),
+        schemas: eventSchemas(config.problemBaseUrl),
+      },
+      makeProblem,
+    }),
+    workflowRoutes({
+      register: (request, bytes) => registerTogether({ request, bytes }),
+      tellOutcome,
+      foresee,
+      workflowById: reads.catalog.byId,
+      makeProblem,
+    }),
+    batchRoutes({
+      register: registerBatch,
+      tellOutcome,
+      foresee,
+      workflowsByIds: reads.catalog.byIds,
+      makeProblem,
+    }),
+    catalogRoutes({
+      catalog: { ...lists.catalog, byId: reads.catalog.byId, byVersion: reads.catalog.byVersion },
+      change: throwingFaults(catalogChanges(writes)).change,
+      makeProblem,
+    }),
+    workflowRequestRoutes({
+      foresee,
+      async publish({ workflow, ...request }, body, trace, span) {
+        if (!log)
+          throw new HttpProblem(
+            makeProblem('unavailable', 'Kafka has not answered since this process started: nothing was sent'),
+          )
+        const { send } = log
+        const sent = span?.begin(sending(topic))
+        const accepted = {
+          ...request,
+          ...{ workflowName: workflow.workflow_name, body, trace: sent?.context ?? trace },
+        }
+        return traced(sent, async () => {
+          const position = await send(requestMessage(accepted))
+          metrics.accepted()
+          sent?.set(positionAttributes(position))
+          return position
+        })
+      },
+      readStatus: (...asked) => promptly((log?.readStatus ?? readRow)(...asked)),
+      waiters: outcomeWaiters({
+        read: reads.status.read,
+        readProgress: async () => log?.readProgress() ?? new Map(),
+      }),
+      workflowById: (workflowId) => promptly(reads.catalog.byId(workflowId)),
+      makeProblem,
+    }),
+    requestListRoutes({ list: lists.status.list, makeProblem }),
+  ]
+}
+
+/** A read that somebody waits for: one that takes too long counts as an outage. It goes on, unheard. */
+async function promptly<T>(read: Promise<T>): Promise<T> {
+  try {
+    return await within(READ_TIMEOUT_MS, read)
+  } catch (error) {
+    throw error instanceof TimeLimitExceeded ? new Fault('outage', { code: 'ETIMEDOUT' }, error) : error
+  }
+}
+
+/** Less than a process that is told to stop has left. */
+const READ_TIMEOUT_MS = 3_000

@@ -1,0 +1,25 @@
+import type { CloseStack } from './close-stack.ts'
+import { type Db, type DbOptions, openDb, type PoolState } from './db/open.ts'
+import type { Logger } from './logger.ts'
+
+/** Opens a pool of connections, one for each use, that closes with `opened`. */
+export type OpenPool = (
+  opened: CloseStack,
+  name: string,
+  maxConnections: number,
+  options?: Pick<DbOptions, 'keepsPlans'>,
+) => Db
+
+/** `onOpen` is told each pool, with how to ask for its connections. */
+export function poolsOf(
+  url: string,
+  log: Logger,
+  onOpen: (name: string, state: () => PoolState) => void,
+): OpenPool {
+  return (opened, name, maxConnections, options) => {
+    const open = openDb({ url, name, maxConnections, ...options }, log)
+    opened.add(() => open.close())
+    onOpen(name, open.state)
+    return open.db
+  }
+}

@@ -1,0 +1,44 @@
+import type { Admin, Kafka } from 'kafkajs'
+import type { CloseStack } from './close-stack.ts'
+import type { Config } from './config.ts'
+import { openPublisher, type Publisher } from './kafka/publish.ts'
+import type { TopicsFound } from './kafka/topics.ts'
+import type { Logger } from './logger.ts'
+import { reaching } from './start-error.ts'
+import { prepareTopics } from './topics-at-start.ts'
+
+/** The brokers, once they answered. */
+export interface ReachedKafka {
+  client: Kafka
+  admin: Admin
+  clusterId: string
+  /** The topics, each of which is there. */
+  found: TopicsFound
+  /**
+   * Opens a publisher that closes with `opened`. One for each topic: a topic that is gone stops, in kafkajs, whatever
+   * else a producer has sent to.
+   */
+  publish(opened: CloseStack): Promise<Publisher>
+}
+
+/** Asks the brokers who they are, and makes the topics that are missing. Throws a `StartError`. */
+export async function reachKafka(
+  client: Kafka,
+  options: { config: Config; log: Logger; say: (line: string) => void },
+  opened: CloseStack,
+): Promise<ReachedKafka> {
+  const admin = client.admin()
+  opened.add(() => admin.disconnect())
+  await reaching('KAFKA_BROKERS', () => admin.connect())
+  const { clusterId } = await reaching('KAFKA_BROKERS', () => admin.describeCluster())
+  const found = await prepareTopics(admin, options)
+  const timeoutMs = options.config.kafkaSendTimeoutMs
+  return {
+    ...{ client, admin, clusterId, found },
+    async publish(opened) {
+      const publisher = await reaching('KAFKA_BROKERS', () => openPublisher(client, { timeoutMs }))
+      opened.add(() => publisher.close())
+      return publisher
+    },
+  }
+}

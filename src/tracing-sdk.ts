@@ -1,0 +1,97 @@
+import { ROOT_CONTEXT, SpanKind, SpanStatusCode, TraceFlags, trace } from '@opentelemetry/api'
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
+import {
+  detectResources,
+  resourceAttributesEnvDetector,
+  resourceFromAttributes,
+  serviceNameEnvDetector,
+} from '@opentelemetry/resources'
+import { BatchSpanProcessor, type SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace'
+import { spanIn, type TraceContext, traceparentOf } from './domain/trace-context.ts'
+import type { Span, SpanStart, SpanKind as StartKind } from './span.ts'
+
+/*
+ * Everything of OpenTelemetry's SDK that there is, and a file of its own in a build: it is loaded only where something is
+ * traced. It has to bring all that it needs, so it imports no more of ours than a few pure functions.
+ */
+
+const KINDS: Record<StartKind, SpanKind> = {
+  server: SpanKind.SERVER,
+  producer: SpanKind.PRODUCER,
+  consumer: SpanKind.CONSUMER,
+  internal: SpanKind.INTERNAL,
+}
+
+/** A span waits so long for others to be sent with. */
+const BATCH_DELAY_MS = 1_000
+
+/** So long one delivery is tried. More than that waits in memory, and beyond 2 048 spans nowhere. */
+const EXPORT_TIMEOUT_MS = 2_000
+
+/** So long the end waits for what is left. */
+const CLOSE_TIMEOUT_MS = 2_000
+
+export interface SdkOptions {
+  url: string
+  serviceName: string
+  /** Told of each delivery, with what kept it from arriving. */
+  onExport: (error: Error | undefined) => void
+}
+
+export function openSdk({ url, serviceName, onExport }: SdkOptions) {
+  const named = resourceFromAttributes({ 'service.name': serviceName })
+  const given = detectResources({ detectors: [resourceAttributesEnvDetector, serviceNameEnvDetector] })
+  const exporter = telling(new OTLPTraceExporter({ url, timeoutMillis: EXPORT_TIMEOUT_MS }), onExport)
+  const provider = new TracerProvider({
+    resource: named.merge(given),
+    spanProcessors: [new BatchSpanProcessor({ exporter, scheduledDelayMillis: BATCH_DELAY_MS })],
+  })
+  const tracer = provider.getTracer('workflow-registrar')
+
+  /** The state of a trace is the caller's own: it is passed on, and never exported. */
+  function begin(
+    { name, kind, attributes }: SpanStart,
+    parent: TraceContext | undefined,
+    isRemote = true,
+  ): Span {
+    const from = parent
+      ? trace.setSpanContext(ROOT_CONTEXT, { ...spanIn(parent), traceFlags: TraceFlags.SAMPLED, isRemote })
+      : ROOT_CONTEXT
+    const span = tracer.startSpan(name, { kind: KINDS[kind], ...(attributes && { attributes }) }, from)
+    const context: TraceContext = {
+      traceparent: traceparentOf(span.spanContext()),
+      ...(parent?.tracestate !== undefined && { tracestate: parent.tracestate }),
+    }
+    return {
+      context,
+      begin: (start) => begin(start, context, false),
+      set: (attributes) => void span.setAttributes({ ...attributes }),
+      fail({ type, code }) {
+        span.setStatus({ code: SpanStatusCode.ERROR })
+        span.setAttributes({ 'error.type': type, 'error.code': code })
+      },
+      end: () => span.end(),
+    }
+  }
+
+  async function close() {
+    const deadline = Promise.withResolvers<void>()
+    const timer = setTimeout(deadline.resolve, CLOSE_TIMEOUT_MS)
+    await Promise.race([provider.shutdown().catch(() => {}), deadline.promise])
+    clearTimeout(timer)
+  }
+
+  return { begin, close }
+}
+
+/** The same exporter, which tells how each delivery ended. */
+function telling(exporter: SpanExporter, onExport: SdkOptions['onExport']): SpanExporter {
+  return {
+    export: (spans, done) =>
+      exporter.export(spans, (result) => {
+        onExport(result.error)
+        done(result)
+      }),
+    shutdown: () => exporter.shutdown(),
+  }
+}

@@ -1,0 +1,226 @@
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { get, patch, post } from '../support/http.ts'
+import { listen, plainKafka, produce, type Received } from '../support/kafka.ts'
+import { CANARY, inspect, inspected, leaks } from '../support/leaks.ts'
+import { hasAll } from '../support/log-ends.ts'
+import { type Collector, startCollector } from '../support/otlp-collector.ts'
+import { raw } from '../support/raw-http.ts'
+import { until } from '../support/until.ts'
+import { aWorkflow } from '../support/workflows.ts'
+import { makeWorld, startApp, type TestApp, type World } from '../support/world.ts'
+
+let world: World
+let collector: Collector
+let service: TestApp
+beforeAll(async () => {
+  world = await makeWorld()
+  collector = await startCollector()
+  service = await startApp(world, { env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url } })
+})
+afterAll(async () => {
+  await service?.close()
+  await collector?.close()
+  await world?.close()
+})
+
+const SYNC = '/api/v1/workflows'
+const ASYNC = '/api/v1/workflow-requests'
+
+/** Every field of a request but the two that are told everywhere. */
+const FIELDS = [
+  ...['name', 'description', 'content', 'content_hash', 'execution_engine', 'labels', 'custom_labels'],
+  ...[
+    'detected_labels',
+    'parameters',
+    'owner',
+    'maintainer',
+    'container_image',
+    'container_digest',
+    'status',
+  ],
+  ...['status_reason', 'created_by', 'expected_duration', 'no_such_field'],
+]
+
+/** The canary as a field may have it: as it should be, of another type, too long, and with what no text may have. */
+const SHAPES: unknown[] = [
+  CANARY,
+  [CANARY],
+  { key: CANARY },
+  { key: { key: CANARY } },
+  `${CANARY}\0`,
+  `${CANARY}\ud800`,
+  CANARY.repeat(20_000),
+]
+
+/** Sends it through every door, and looks at the status of whatever is settled. */
+async function everywhere(body: unknown, headers: Record<string, string> = {}): Promise<void> {
+  await post(service.url + SYNC, body, headers)
+  await post(`${service.url}${SYNC}?dry_run=true`, body, headers)
+  await post(`${service.url}${SYNC}/batch`, { workflows: [body, body] }, headers)
+  const accepted = await post(service.url + ASYNC, body, { prefer: 'wait=20', ...headers })
+  if (accepted.body?.instance) await get(service.url + accepted.body.instance)
+}
+
+async function raws(bodies: readonly unknown[]): Promise<void> {
+  const messages = bodies.map((body) => ({ value: typeof body === 'string' ? body : JSON.stringify(body) }))
+  await produce(world, messages)
+  await isSettled()
+}
+
+async function isSettled(): Promise<void> {
+  const offsets = await offsetsOf()
+  await until('all to be settled', async () => {
+    const { rows } = await world.owner.query(
+      'select partition, next_offset::int as next from consumer_progress',
+    )
+    const next = new Map(rows.map((row) => [row.partition, row.next]))
+    return [...offsets].every(([partition, high]) => (next.get(partition) ?? 0) >= high)
+  })
+}
+
+async function offsetsOf(): Promise<Map<number, number>> {
+  const admin = plainKafka(world).admin()
+  await admin.connect()
+  const offsets = await admin.fetchTopicOffsets(world.env.REQUEST_TOPIC!)
+  await admin.disconnect()
+  return new Map(offsets.map(({ partition, high }) => [partition, Number(high)]))
+}
+
+test('the search finds what it looks for', () => {
+  inspect('log', `a line with ${CANARY} in it`)
+  expect(leaks()).toEqual([`log: a line with ${CANARY} in it`])
+  expect(leaks()).toEqual([])
+})
+
+test.each(FIELDS)('what a request has in %s is told by no surface', async (field) => {
+  const bodies = SHAPES.map((value) => aWorkflow({ [field]: value }))
+  for (const body of bodies) await everywhere(body)
+  await raws(bodies)
+  expect(leaks()).toEqual([])
+})
+
+test('what is no request at all is told by no surface', async () => {
+  const bodies = [CANARY, `"${CANARY}"`, `{"${CANARY}`, `{"workflow_name": "${CANARY}`, `[["${CANARY}"]]`]
+  for (const body of bodies) await everywhere(body)
+  await raws(bodies)
+  const typed = { 'content-type': `text/${CANARY}` }
+  await post(service.url + SYNC, CANARY, typed)
+  await raw(service.url, `${CANARY} / HTTP/1.1\r\nhost: ${CANARY}\r\n\r\n`)
+  await raw(service.url, `GET /${CANARY} HTTP/1.1\r\nhost: ${CANARY}\r\nconnection: close\r\n\r\n`)
+  expect(leaks()).toEqual([])
+})
+
+const HEADERS = [
+  ...['idempotency-key', 'prefer', 'traceparent', 'tracestate', 'baggage', 'authorization', 'if-none-match'],
+  ...[
+    'accept',
+    'accept-encoding',
+    'x-request-id',
+    'x-forwarded-for',
+    'forwarded',
+    'referer',
+    'origin',
+    'from',
+  ],
+]
+
+test.each(HEADERS)('what a caller has in the header %s is told by no surface', async (header) => {
+  const values = [CANARY, `"${CANARY}"`, `wait=${CANARY}`, `00-${CANARY}-${CANARY}-01`, CANARY.repeat(100)]
+  for (const value of values) {
+    await everywhere(aWorkflow(), { [header]: value })
+    await everywhere({}, { [header]: value })
+    for (const path of [SYNC, ASYNC, '/health/ready', '/none'])
+      await get(service.url + path, { [header]: value })
+  }
+  expect(leaks()).toEqual([])
+})
+
+test('what a caller has in a URL is told by no surface', async () => {
+  for (const path of [
+    `${SYNC}/${CANARY}`,
+    `${ASYNC}/${CANARY}`,
+    `${ASYNC}/${crypto.randomUUID()}?at=${CANARY}`,
+    `${ASYNC}?state=${CANARY}`,
+    `${ASYNC}?cursor=${CANARY}`,
+    `${SYNC}?owner=${CANARY}&limit=${CANARY}`,
+    `${SYNC}?labels[team]=${CANARY}`,
+    `/${CANARY}`,
+    `/%${CANARY}`,
+  ])
+    await get(service.url + path)
+  await post(`${service.url}${SYNC}?dry_run=${CANARY}`, aWorkflow())
+  const created = await post(service.url + SYNC, aWorkflow())
+  await patch(`${service.url}${SYNC}/${created.body.workflow_id}`, { status: CANARY, status_reason: CANARY })
+  await patch(`${service.url}${SYNC}/${created.body.workflow_id}`, { status_reason: CANARY, name: CANARY })
+  expect(leaks()).toEqual([])
+})
+
+describe('what a record has in its headers', () => {
+  const RECORD_HEADERS = [
+    ...[
+      'request-id',
+      'content-type',
+      'reply-topic',
+      'traceparent',
+      'tracestate',
+      'principal',
+      'idempotency-key',
+    ],
+    ...['ce_specversion', 'ce_type', 'ce_source', 'ce_id', 'ce_time', 'ce_correlationid', 'ce_subject'],
+    ...['kafka_replyTopic', 'kafka_correlationId', 'REPLY_TOPIC', 'REPLY_CORRELATION_ID', 'anything'],
+  ]
+
+  test('is told by no surface', async () => {
+    for (const header of RECORD_HEADERS)
+      await produce(world, [
+        { value: JSON.stringify(aWorkflow()), headers: { [header]: CANARY } },
+        { value: CANARY, headers: { [header]: CANARY } },
+        { value: null, headers: { [header]: CANARY } },
+      ])
+    await isSettled()
+    expect(leaks()).toEqual([])
+  })
+
+  test('is in its reply alone, where it is to come back', async () => {
+    const replies = await listen(world, world.env.REPLY_TOPIC!)
+    onTestFinished(() => replies.close())
+    await hasAll(world, world.env.REPLY_TOPIC!, replies)
+    const echoing = replies.records.filter(({ headers }: Received) =>
+      Object.values(headers).join().includes(CANARY),
+    )
+    expect(echoing.length).toBeGreaterThan(0)
+    for (const { value } of replies.records) expect(String(value)).not.toContain(CANARY)
+  })
+})
+
+test('what the database says of a request that it refuses is told by no surface', async () => {
+  await world.owner.query(`
+    create function refuse() returns trigger language plpgsql as $$
+      begin
+        raise exception using errcode = '23514', message = new.content, detail = new.description,
+          hint = new.name, constraint = 'ck_of_a_trigger';
+      end $$;
+    create trigger refuse before insert on workflow for each row execute function refuse();`)
+  onTestFinished(() => world.owner.query('drop trigger refuse on workflow').then(() => {}))
+  await everywhere(aWorkflow())
+  await raws([aWorkflow(), aWorkflow()])
+  const { rows } = await world.owner.query(
+    `select count(*)::int as failed from registration_request where outcome = 'failed'`,
+  )
+  expect(rows[0].failed).toBeGreaterThan(0)
+  expect(leaks()).toEqual([])
+})
+
+test('every surface was looked at', async () => {
+  await until('traces', () => collector.spans.length > 0)
+  expect(await (await fetch(service.metricsUrl)).text()).not.toContain(CANARY)
+  const { log, problem, trace } = inspected()
+  expect(Math.min(log, problem, trace)).toBeGreaterThan(0)
+  expect(service.logs.length).toBeGreaterThan(100)
+  const { rows } = await world.owner.query(
+    'select count(*)::int as sent from workflow where content like $1',
+    [`%${CANARY}%`],
+  )
+  expect(rows[0].sent).toBeGreaterThan(0)
+  expect(leaks()).toEqual([])
+})

