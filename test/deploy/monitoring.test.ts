@@ -1,0 +1,178 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { parse } from 'yaml'
+import { everyOutcome } from '../support/every-outcome.ts'
+import { get } from '../support/http.ts'
+import { readSamples, type Sample } from '../support/metrics.ts'
+import { sharedService } from '../support/shared-service.ts'
+import { until } from '../support/until.ts'
+import { groupingIn, labelsNamedIn, selectorsIn } from './expressions.ts'
+import { promtool } from './promtool.ts'
+import { SECTIONS } from './runbook.ts'
+
+interface Alert {
+  alert: string
+  expr: string
+  labels: { severity: string }
+  annotations: { summary: string; runbook: string }
+}
+
+interface AlertTests {
+  tests: { alert_rule_test: { alertname: string; exp_alerts?: unknown[] }[] }[]
+}
+
+interface Dashboard {
+  templating: { list: { name: string; type: string; query: string }[] }
+  panels: {
+    title: string
+    datasource: { uid: string }
+    targets: { expr: string; legendFormat: string; datasource: { uid: string } }[]
+  }[]
+}
+
+const inProject = (...names: string[]) => path.join(import.meta.dirname, '..', '..', ...names)
+const read = (...names: string[]) => readFileSync(inProject(...names), 'utf8')
+
+const alerts: Alert[] = parse(read('deploy', 'alerts.yaml')).groups.flatMap(
+  ({ rules }: { rules: Alert[] }) => rules,
+)
+const dashboard: Dashboard = JSON.parse(read('deploy', 'dashboard.json'))
+
+/** Every expression that is asked, with where, and the texts beside it that name labels. */
+const QUERIES = [
+  ...alerts.map(({ alert, expr, annotations: { summary } }) => ({ where: alert, expr, texts: [summary] })),
+  ...dashboard.panels.flatMap(({ title, targets }) =>
+    targets.map(({ expr, legendFormat }) => ({ where: title, expr, texts: [legendFormat] })),
+  ),
+].map((query) => [`${query.where}: ${query.expr}`, query] as const)
+
+/** Labels that Prometheus itself gives to what it reads. */
+const OF_PROMETHEUS = new Set(['instance', 'job'])
+
+describe('the metrics of a service that has seen every outcome', () => {
+  const service = sharedService()
+  let text = ''
+  let samples: Sample[] = []
+  beforeAll(async () => {
+    await everyOutcome(service)
+    await get(`${service.url}/health/live`)
+    await until('readiness', async () => (await get(`${service.url}/health/ready`)).status === 200)
+    text = await (await fetch(service.metricsUrl)).text()
+    samples = readSamples(text)
+  })
+
+  test('are as promtool wants them', async () => {
+    expect(await promtool(['check', 'metrics'], text)).toBe('')
+  })
+
+  test.each(QUERIES)('have all that is asked for by %s', (_, { expr, texts }) => {
+    const selectors = selectorsIn(expr)
+    expect(selectors).not.toEqual([])
+    for (const { metric, matchers } of selectors) {
+      const found = samples.filter(({ name }) => name === metric)
+      expect(found, metric).not.toEqual([])
+      for (const { label, operator, value } of matchers) {
+        const known = found.flatMap(({ labels }) => labels[label] ?? [])
+        const wanted = operator.includes('~') ? value.split('|') : [value]
+        for (const one of wanted) {
+          const pattern = new RegExp(operator.includes('~') ? `^(?:${one})$` : `^${RegExp.escape(one)}$`)
+          expect(
+            known.some((text) => pattern.test(text)),
+            `${metric}{${label}="${one}"}`,
+          ).toBe(true)
+        }
+      }
+    }
+    const labels = new Set(
+      samples
+        .filter(({ name }) => selectors.some(({ metric }) => metric === name))
+        .flatMap((sample) => Object.keys(sample.labels)),
+    )
+    for (const label of [...groupingIn(expr), ...texts.flatMap(labelsNamedIn)])
+      expect(labels.has(label) || OF_PROMETHEUS.has(label), label).toBe(true)
+  })
+})
+
+describe('the alerts', () => {
+  test('are rules that Prometheus takes', async () => {
+    expect(await promtool(['check', 'rules', inProject('deploy', 'alerts.yaml')])).toContain('SUCCESS')
+  })
+
+  test('fire when they should, and are silent when they should be', async () => {
+    const said = await promtool(['test', 'rules', inProject('test', 'deploy', 'alerts.test.yaml')])
+    expect(said).toContain('SUCCESS')
+  })
+
+  const tried = (parse(read('test', 'deploy', 'alerts.test.yaml')) as AlertTests).tests.flatMap(
+    (one) => one.alert_rule_test,
+  )
+  test.each(alerts.map((alert) => [alert.alert, alert] as const))(
+    '%s: has a severity, a heading in the runbook, and a test of each kind',
+    (name, { labels, annotations }) => {
+      expect(labels.severity).toMatch(/^(warning|critical)$/)
+      expect(annotations.runbook).toBe(`deploy/RUNBOOK.md#${name.toLowerCase()}`)
+      expect([...SECTIONS.keys()]).toContain(name)
+      const tests = tried.filter(({ alertname }) => alertname === name)
+      expect(tests.some(({ exp_alerts: expected = [] }) => expected.length > 0)).toBe(true)
+      expect(tests.some(({ exp_alerts: expected = [] }) => expected.length === 0)).toBe(true)
+    },
+  )
+})
+
+describe('the dashboard', () => {
+  test('asks the data source that its reader chooses', () => {
+    expect(dashboard.templating.list).toMatchObject([
+      { name: 'datasource', type: 'datasource', query: 'prometheus' },
+    ])
+    for (const { datasource, targets } of dashboard.panels)
+      for (const { uid } of [datasource, ...targets.map((target) => target.datasource)])
+        expect(uid).toBe('$' + '{datasource}')
+  })
+
+  test('asks in expressions that Prometheus takes', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'workflow-registrar-dashboard-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const rules = dashboard.panels.flatMap(({ targets }, panel) =>
+      targets.map(({ expr }, index) => ({
+        record: `panel:${panel}:${index}`,
+        expr: expr.replaceAll('$__rate_interval', '5m'),
+      })),
+    )
+    const file = path.join(folder, 'rules.json') // JSON is YAML
+    writeFileSync(file, JSON.stringify({ groups: [{ name: 'dashboard', rules }] }))
+    expect(await promtool(['check', 'rules', file])).toContain(`${rules.length} rules found`)
+  })
+
+  test.each([
+    ['requests by door and outcome', 'registrar_requests_total'],
+    ['time to outcome', 'registrar_time_to_outcome_seconds_bucket'],
+    ['lag per partition', 'registrar_lag_records'],
+    ['the oldest that is pending', 'registrar_oldest_pending_age_seconds'],
+    ['dead letters', 'registrar_dead_letters_total'],
+    ['retries by class', 'registrar_retries_total'],
+    ['pools', 'registrar_pool_connections'],
+    ['the event loop', 'nodejs_eventloop_lag_p99_seconds'],
+    ['HTTP by status', 'registrar_http_requests_total'],
+  ])('shows %s', (_, metric) => {
+    const shown = QUERIES.slice(alerts.length).flatMap(([, { expr }]) => selectorsIn(expr))
+    expect(shown.map((selector) => selector.metric)).toContain(metric)
+  })
+})
+
+test('a metric or label that is only in an expression would be noticed', () => {
+  const expression = 'sum by (le, door) (rate(registrar_x_total{door="sync",outcome!~"a|b"}[5m])) > process_y'
+  expect(selectorsIn(expression)).toEqual([
+    {
+      metric: 'registrar_x_total',
+      matchers: [
+        { label: 'door', operator: '=', value: 'sync' },
+        { label: 'outcome', operator: '!~', value: 'a|b' },
+      ],
+    },
+    { metric: 'process_y', matchers: [] },
+  ])
+  expect(groupingIn(expression)).toEqual(['le', 'door'])
+  expect(labelsNamedIn('{{door}} at {{ $labels.class }} is {{ $value }}')).toEqual(['door', 'class'])
+})
