@@ -56,4 +56,5 @@ CREATE TABLE "workflow" (
 );
 --> statement-breakpoint
 CREATE INDEX "ix_registration_request_completed_at" ON "registration_request" USING btree ("completed_at","request_id");--> statement-breakpoint
-CREATE INDEX "ix_registration_request_rare_outcome" ON "registration_request" USING btree ("outcome","completed_at","request_id") WHERE "registration_request"."outcome" in ('rejected', 'failed');
+CREATE INDEX "ix_registration_request_not_created" ON "registration_request" USING btree ("outcome","completed_at","request_id") WHERE "registration_request"."outcome" <> 'created';--> statement-breakpoint
+CREATE INDEX "ix_workflow_not_active" ON "workflow" USING btree ("status","workflow_id") WHERE "workflow"."status" <> 'active';

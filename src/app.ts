@@ -1,11 +1,12 @@
-import type { FastifyPluginAsync } from 'fastify'
 import { type CloseStack, closeStack } from './close-stack.ts'
 import type { Config, Infrastructure } from './config.ts'
 import { isMigrated, migrate } from './db/migrate.ts'
 import type { Db } from './db/open.ts'
+import { Fault } from './domain/fault.ts'
 import { problemsAt } from './domain/problem.ts'
 import { exposureOf } from './exposure.ts'
 import { healthRoutes } from './http/health.ts'
+import { openKeys } from './http/keys.ts'
 import { serveMetrics } from './http/metrics-server.ts'
 import { buildServer } from './http/server.ts'
 import { tokensOf } from './http/tokens.ts'
@@ -15,13 +16,15 @@ import type { RunningConsumer } from './kafka/consumer.ts'
 import type { Step } from './kafka/settle.ts'
 import type { Logger } from './logger.ts'
 import { openMetrics } from './metrics.ts'
-import { type Opening, opening } from './opening.ts'
 import { poolsOf } from './pools.ts'
 import { reachKafka } from './reached-kafka.ts'
 import { readinessOf } from './readiness.ts'
 import { readsOf } from './reads.ts'
+import { requestLog } from './request-log.ts'
 import { reaching, StartError } from './start-error.ts'
+import { startup } from './startup.ts'
 import { openTracing } from './tracing.ts'
+import { unlessAborted } from './within.ts'
 import { startWorker } from './worker.ts'
 
 export type Role = 'ingress' | 'worker'
@@ -31,6 +34,8 @@ export interface RunningApp {
   url: string
   /** Where the metrics are. */
   metricsUrl: string
+  /** What it still waits for, in sentences: until then not all of it works. */
+  waitsFor: readonly string[]
   /** Finishes what is in hand and closes everything. */
   close(): Promise<void>
 }
@@ -59,42 +64,47 @@ const PATIENCE_MS = 5_000
  */
 export async function start(options: StartOptions): Promise<RunningApp> {
   const { config, infrastructure, roles, log, say } = options
+  const { host, port, metricsPort } = config.http
   const hasDoors = roles.includes('ingress')
   const hasWorker = roles.includes('worker')
   const opened = closeStack()
-  const open = openerOf(options, opened)
+  const { open, tried, over } = startup(options, opened)
   try {
-    const client = kafkaClient(infrastructure.kafka, CLIENT_ID, log) // reads its files before anything is opened
-    const tracing = await openTracing({ endpoint: config.traceEndpoint, log })
+    // They read their files before anything is opened.
+    const client = kafkaClient(infrastructure.kafka, CLIENT_ID, log)
+    const asking = kafkaClient(infrastructure.kafka, CLIENT_ID, log, 'brief')
+    const tracing = await openTracing({ endpoint: config.traceEndpoint, ratio: config.traceRatio, log })
     if (tracing) opened.add(() => tracing.close())
     const makeProblem = problemsAt(config.problemBaseUrl)
     const metrics = openMetrics()
-    const { host, metricsPort } = config.http
     const metricsServer = await listening('METRICS_PORT', host, metricsPort, () =>
       serveMetrics({ host, port: metricsPort, text: metrics.text, contentType: metrics.contentType, log }),
     )
     opened.add(() => metricsServer.close())
     const pool = poolsOf(infrastructure.databaseUrl, log, metrics.pool)
     const readDb = pool(opened, 'reads', 4)
-    const reads = readsOf(readDb)
+    const ready = () => {
+      if (!database.value) throw new Fault('outage', { code: 'SCHEMA_NOT_READY' })
+    }
+    const reads = readsOf(readDb, ready)
 
-    const database = open('PostgreSQL', PATIENCE_MS, async () => {
+    const prepareDatabase = async () => {
       await prepareSchema(options, readDb)
       return reads
-    })
-    const kafka = open('Kafka', PATIENCE_MS, (opened) => reachKafka(client, options, opened))
-    await Promise.all([database.tried, kafka.tried])
+    }
+    const database = open('PostgreSQL', (_, signal) => unlessAborted(signal, prepareDatabase()), PATIENCE_MS)
+    const connectKafka = async (opened: CloseStack) => {
+      const reached = await reachKafka({ client, asking }, options, opened)
+      if (!hasDoors) return { reached }
+      const publisher = await reached.publish(opened)
+      return { reached, log: requestLog({ kafka: reached, publisher, topic: config.topics.requests, reads }) }
+    }
+    const kafka = open('Kafka', (opened, signal) => unlessAborted(signal, connectKafka(opened)), PATIENCE_MS)
+    const keys = hasDoors && config.access ? openKeys(config.access.jwksUrl, log) : undefined
+    if (keys) opened.add(keys.close)
+    await tried(database, kafka)
 
     const shared = { config, pool, makeProblem, metrics, log, tracing }
-    const routes: FastifyPluginAsync[] = []
-    if (hasDoors) {
-      const publishing = open('the asynchronous door', undefined, async (opened) => {
-        const reached = await kafka.opened
-        return { kafka: reached, publisher: await reached.publish(opened) }
-      })
-      if (kafka.value) await publishing.tried
-      routes.push(...ingressRoutes({ ...shared, reads, publishing: publishing.opened }, opened))
-    }
     let consumer: RunningConsumer | undefined
     const troubles = () => consumer?.troubles() ?? ['the worker has not joined its consumer group yet']
     const readiness = readinessOf({
@@ -102,16 +112,20 @@ export async function start(options: StartOptions): Promise<RunningApp> {
       kafka,
       topics: config.topics,
       hasDoors,
+      ...(keys && { keysTrouble: keys.trouble }),
       ...(hasWorker && { troubles }),
     })
-    routes.push(healthRoutes({ ...readiness, makeProblem }))
     const server = await buildServer({
-      ...{ routes, makeProblem, log, tracing },
+      routes: [
+        healthRoutes({ ...readiness, makeProblem }),
+        ...(hasDoors ? ingressRoutes({ ...shared, reads, ready, log: () => kafka.value?.log }, opened) : []),
+      ],
+      ...{ makeProblem, log, tracing },
       onAnswered: metrics.answered,
-      readToken: config.access && tokensOf(config.access),
+      readToken: config.access && keys && tokensOf(config.access, keys.find),
     })
     opened.add(() => server.close())
-    const url = await listening('PORT', host, config.http.port, () => server.listen(config.http))
+    const url = await listening('PORT', host, port, () => server.listen({ host, port }))
     say(`HTTP: listening on ${url}`)
     say(`Metrics: ${metricsServer.url}`)
     const exposure = hasDoors ? exposureOf(config) : undefined
@@ -121,45 +135,22 @@ export async function start(options: StartOptions): Promise<RunningApp> {
     }
 
     if (hasWorker) {
-      metrics.worker(() => consumer?.state())
-      const worker = open('the worker', undefined, async (opened) => {
-        const [reached] = await Promise.all([kafka.opened, database.opened])
-        consumer = await startWorker({ ...options, ...shared, kafka: reached }, opened)
+      metrics.worker(() => consumer?.state(), troubles)
+      const worker = open('The worker', async (opened, signal) => {
+        const needed = Promise.all([kafka.opened, database.opened])
+        const [{ reached }] = await unlessAborted(signal, needed)
+        consumer = await startWorker({ ...options, ...shared, kafka: reached, signal }, opened)
         say('Worker: consuming')
       })
-      if (kafka.value && database.value) await worker.tried
+      if (kafka.value && database.value) await tried(worker)
       opened.add(() => server.close()) // first of all at the end: no request comes in while the worker finishes
     }
-    return { url, metricsUrl: metricsServer.url, close: opened.close }
+    await over()
+    const waitsFor = [database, kafka].flatMap(({ reason }) => reason ?? [])
+    return { url, metricsUrl: metricsServer.url, waitsFor, close: opened.close }
   } catch (error) {
     await opened.close().catch(() => {}) // the failure to start is the one to report
     throw error
-  }
-}
-
-/** Opens what may be away, tells of it, and has it closed with `opened`. */
-function openerOf({ log, say, onCrash }: StartOptions, opened: CloseStack) {
-  return function open<T>(
-    name: string,
-    patienceMs: number | undefined,
-    step: (opened: CloseStack) => Promise<T>,
-  ): Opening<T> {
-    const one = opening({
-      name,
-      ...(patienceMs !== undefined && { patienceMs }),
-      open: step,
-      onWait({ reason }) {
-        log.warn({ reason }, 'the start waits')
-        say(`Waiting: ${reason}`)
-      },
-      onOpen() {
-        log.info({ server: name }, 'the start goes on')
-        say(`${name} answers`)
-      },
-      onRefused: (error) => onCrash(error as Error),
-    })
-    opened.add(() => one.close())
-    return one
   }
 }
 

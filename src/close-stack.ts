@@ -1,5 +1,6 @@
 /** What was opened, to be closed in the opposite order. */
 export interface CloseStack {
+  /** What comes after `close` is closed at once. */
   add(close: () => unknown): void
   /** Closes all of it, going on past a failure, and throws the first failure at the end. Every call is the same one. */
   close(): Promise<void>
@@ -22,7 +23,12 @@ export function closeStack(): CloseStack {
   }
 
   return {
-    add: (close) => void closings.push(close),
+    add(close) {
+      closings.push(close)
+      if (!closing) return
+      closing = Promise.all([closing, closeAll()]).then(() => {})
+      closing.catch(() => {}) // whoever asks for the end hears of it
+    },
     close: () => {
       closing ??= closeAll()
       return closing

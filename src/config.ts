@@ -120,6 +120,12 @@ const variables = z.object({
     .url({ protocol: /^https?$/, error: 'must be an http(s) URL' })
     .optional()
     .describe('Where traces go, as OTLP over HTTP (default: nothing is traced)'),
+  OTEL_TRACES_SAMPLER_ARG: z.coerce
+    .number('must be a number from 0 to 1')
+    .min(0)
+    .max(1)
+    .default(1)
+    .describe('How much of what begins a trace here is traced, from 0 to 1'),
   LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
     .default('info')
@@ -143,6 +149,8 @@ export interface Config {
   access: AccessSettings | undefined
   /** Where traces go, as OTLP over HTTP; undefined: nothing is traced. */
   traceEndpoint: string | undefined
+  /** How much of what begins a trace here is traced, from 0 to 1. */
+  traceRatio: number
   logLevel: string
 }
 
@@ -217,6 +225,8 @@ export function parseConfig(
     complaints.push(
       `${names.join(', ')} must be three topics: a reply that is read as a request would never end`,
     )
+  if (parsed.success && parsed.data.PORT !== 0 && parsed.data.PORT === parsed.data.METRICS_PORT)
+    complaints.push('PORT and METRICS_PORT must be two ports')
   for (const together of TOGETHER) {
     const missing = together.filter((name) => given[name] === undefined)
     if (missing.length > 0 && missing.length < together.length)
@@ -268,6 +278,7 @@ export function parseConfig(
     problemBaseUrl: value.PROBLEM_BASE_URL,
     access: accessSettings(value),
     traceEndpoint: value.OTEL_EXPORTER_OTLP_ENDPOINT,
+    traceRatio: value.OTEL_TRACES_SAMPLER_ARG,
     logLevel: value.LOG_LEVEL,
   }
 }

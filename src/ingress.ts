@@ -10,7 +10,7 @@ import { maySee } from './domain/access.ts'
 import { Fault } from './domain/fault.ts'
 import { CHUNK_LIMITS } from './domain/limits.ts'
 import type { MakeProblem } from './domain/problem.ts'
-import type { Registered, Settled, ValidRequest } from './domain/request.ts'
+import type { Registered, ValidRequest } from './domain/request.ts'
 import { foreseeWith } from './dry-run.ts'
 import { gather } from './gather.ts'
 import { batchRoutes } from './http/batch.ts'
@@ -29,8 +29,8 @@ import { tellOutcomes } from './outcome-log.ts'
 import { outcomeWaiters } from './outcome-waiters.ts'
 import type { OpenPool } from './pools.ts'
 import { type Reads, readsOf } from './reads.ts'
-import { registerWith } from './register.ts'
-import { type RequestLog, type RequestLogParts, requestLog } from './request-log.ts'
+import { type Register, registerWith } from './register.ts'
+import type { RequestLog } from './request-log.ts'
 import { traced } from './span.ts'
 import type { ReadStatus } from './status.ts'
 import { TimeLimitExceeded, within } from './within.ts'
@@ -38,22 +38,31 @@ import { TimeLimitExceeded, within } from './within.ts'
 export interface IngressParts {
   config: Config
   reads: Reads
+  /** Throws a `Fault` while the database cannot be used yet. */
+  ready: () => void
   pool: OpenPool
-  /** Resolves when the brokers have answered. */
-  publishing: Promise<Pick<RequestLogParts, 'kafka' | 'publisher'>>
+  /** Where the asynchronous door writes to; undefined while Kafka has not answered. */
+  log: () => RequestLog | undefined
   makeProblem: MakeProblem
   metrics: Metrics
 }
 
 /** The two HTTP doors, each with what it needs and nothing of the other. What is opened closes with `opened`. */
 export function ingressRoutes(
-  { config, reads, pool, publishing, makeProblem, metrics }: IngressParts,
+  { config, reads, ready, pool, log, makeProblem, metrics }: IngressParts,
   opened: CloseStack,
 ): FastifyPluginAsync[] {
   const topic = config.topics.requests
   const writes = pool(opened, 'writes', 4, { keepsPlans: true })
-  const lists = readsOf(pool(opened, 'lists', 2)) // what may take long holds up nothing else
-  const register = registerWith({ ...registrations(writes), failureOf: dbFailure }, metrics.door('sync'))
+  const lists = readsOf(pool(opened, 'lists', 2), ready) // what may take long holds up nothing else
+  const registerStored = registerWith(
+    { ...registrations(writes), failureOf: dbFailure },
+    metrics.door('sync'),
+  )
+  const register: Register = async (requests) => {
+    ready()
+    return registerStored(requests)
+  }
   const tellOutcome = tellOutcomes('sync', metrics.door('sync'))
   const registerTogether = gather<{ request: ValidRequest; bytes: number }, Registered>({
     run: (calls) => register(calls.map(({ request }) => request)),
@@ -62,27 +71,16 @@ export function ingressRoutes(
     maxSize: CHUNK_LIMITS.bytes,
     maxInFlight: 2,
   })
-  const readStoredTogether = gather<string, Settled | undefined>({
-    run: async (ids) => {
-      const stored = await reads.status.read(ids)
-      return ids.map((id) => stored.get(id))
-    },
-    ...{ sizeOf: () => 0, maxItems: 500, maxSize: 0, maxInFlight: 2 },
-  })
   const registerBatch = gather<readonly ValidRequest[], Registered[]>({
     run: (batches) => Promise.all(batches.map((requests) => register(requests))),
     ...{ sizeOf: () => 0, maxItems: 1, maxSize: 0, maxInFlight: 2 }, // each alone, and beside the single ones
   })
   const foresee = foreseeWith({ look: reads.outlook.look, read: reads.status.read })
-  let log: RequestLog | undefined
-  void publishing.then((reached) => {
-    log = requestLog({ ...reached, topic, progress: reads.progress, read: readStoredTogether })
-  })
 
   /** Without the log there is no telling what waits in it. */
   const readRow: ReadStatus = async (requestId, at, caller) => {
     if (at && !mayFollow(caller, at)) return { kind: 'unknown' }
-    const settled = await readStoredTogether(requestId)
+    const settled = await reads.settled(requestId)
     return settled && maySee(caller, settled.principal) ? { kind: 'settled', settled } : { kind: 'unclear' }
   }
 
@@ -111,17 +109,15 @@ export function ingressRoutes(
     }),
     catalogRoutes({
       catalog: { ...lists.catalog, byId: reads.catalog.byId, byVersion: reads.catalog.byVersion },
-      change: throwingFaults(catalogChanges(writes)).change,
+      change: throwingFaults(catalogChanges(writes), ready).change,
       makeProblem,
     }),
     workflowRequestRoutes({
       foresee,
       async publish({ workflow, ...request }, body, trace, span) {
-        if (!log)
-          throw new HttpProblem(
-            makeProblem('unavailable', 'Kafka has not answered since this process started: nothing was sent'),
-          )
-        const { send } = log
+        const { send } = log() ?? {}
+        if (!send)
+          throw new HttpProblem(makeProblem('unavailable', 'Kafka does not answer: nothing was sent'))
         const sent = span?.begin(sending(topic))
         const accepted = {
           ...request,
@@ -134,10 +130,10 @@ export function ingressRoutes(
           return position
         })
       },
-      readStatus: (...asked) => promptly((log?.readStatus ?? readRow)(...asked)),
+      readStatus: (...asked) => promptly((log()?.readStatus ?? readRow)(...asked)),
       waiters: outcomeWaiters({
         read: reads.status.read,
-        readProgress: async () => log?.readProgress() ?? new Map(),
+        readProgress: async () => log()?.readProgress() ?? new Map(),
       }),
       workflowById: (workflowId) => promptly(reads.catalog.byId(workflowId)),
       makeProblem,

@@ -28,10 +28,11 @@ const OUTCOME_SECONDS = [...ANSWER_SECONDS, 60, 300, 1_800, 7_200]
 export function openMetrics() {
   const { counter, histogram, gauge, text, contentType } = openInstruments()
 
-  const requests = counter('requests_total', 'Requests whose outcome was stored, each once.', [
+  const requests = counter('requests_total', 'Requests whose outcome was stored, each at most once.', [
     'door',
     'outcome',
   ])
+  const reusedIds = counter('reused_ids_total', 'Requests whose id another one had before.', ['door'])
   const replays = counter('replays_total', 'Outcomes that were told again.', ['door'])
   const accepted = counter(
     'accepted_total',
@@ -86,6 +87,7 @@ export function openMetrics() {
   function openDoor(door: Door): DoorMetrics {
     const ended = byName(OUTCOMES, (outcome) => atZero(requests.labels(door, outcome)))
     const replayed = atZero(replays.labels(door))
+    const reused = atZero(reusedIds.labels(door))
     timeToOutcome.zero({ door })
     batches.zero({ door })
     const time = timeToOutcome.labels(door)
@@ -93,8 +95,8 @@ export function openMetrics() {
     return {
       ended(told) {
         if (told.replayed) return replayed.inc()
+        if (told.rejection === ID_REUSED) return reused.inc() // nothing is stored of it, and its times are another's
         ended[told.outcome].inc()
-        if (told.rejection === ID_REUSED) return // with the times of the request that has the id
         time.observe(Math.max(0, Date.now() - told.acceptedAt.getTime()) / 1_000)
       },
       batch: (requests) => batch.observe(requests),
@@ -113,9 +115,9 @@ export function openMetrics() {
     accepted: () => accepted.inc(),
 
     /** An HTTP request is answered, or nobody waits for it any more. */
-    answered(operation: string, status: string, seconds: number) {
+    answered(operation: string, status: string, seconds?: number) {
       httpRequests.inc({ operation, status })
-      httpSeconds.observe({ operation }, seconds)
+      if (seconds !== undefined) httpSeconds.observe({ operation }, seconds)
     },
 
     /** A record is on the dead-letter topic. */
@@ -130,8 +132,8 @@ export function openMetrics() {
     /** Has a pool of connections told of. */
     pool: (name: string, read: () => PoolState) => void pools.set(name, read),
 
-    /** Has a worker told of; `read` answers undefined while it has not started. */
-    worker(read: () => ConsumerState | undefined) {
+    /** Has a worker told of, and why it does not go on; `read` answers undefined while it has not started. */
+    worker(read: () => ConsumerState | undefined, troubles: () => readonly string[]) {
       const one = (name: string, help: string, figure: (state: ConsumerState) => number) =>
         gauge(name, help, [], () => {
           const state = read()
@@ -147,6 +149,7 @@ export function openMetrics() {
       )
       one('assigned_partitions', 'Partitions that the worker consumes.', ({ assigned }) => assigned)
       one('waiting_partitions', 'Partitions that wait, or stand still.', ({ waiting }) => waiting)
+      gauge('worker_troubles', 'Reasons why the worker does not go on.', [], () => [[{}, troubles().length]])
     },
   }
 }

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type CloseStack, closeStack } from './close-stack.ts'
 import { Unreached } from './start-error.ts'
+import { within } from './within.ts'
 
 /** Something on a server that may be away when the process starts. */
 export interface Opening<T> {
@@ -8,7 +9,7 @@ export interface Opening<T> {
   readonly value: T | undefined
   /** Why it is not open. */
   readonly reason: string | undefined
-  /** Resolves when it is open, or has to be waited for; rejects when no other try can help. */
+  /** Resolves when it is open, or has to be waited for. */
   readonly tried: Promise<void>
   /** Resolves when it is open. */
   readonly opened: Promise<T>
@@ -19,89 +20,81 @@ export interface Opening<T> {
 export interface OpeningParts<T> {
   /** What it is, for people. */
   name: string
-  /** What is added to `opened` is closed with it, or when the try fails. Is tried again for what is `Unreached`. */
-  open: (opened: CloseStack) => Promise<T>
+  /**
+   * What is added to `opened` is closed with it, or when the try fails. Is tried again for what is `Unreached`. `signal`
+   * is aborted when nobody waits for it any more.
+   */
+  open: (opened: CloseStack, signal: AbortSignal) => Promise<T>
   /** Told each new reason to wait. */
-  onWait: (error: Unreached) => void
+  onWait: (reason: string) => void
   /** Told when it is open that had to be waited for. */
   onOpen: () => void
-  /** Told when a later try found that none can help. */
+  /** Told when no other try can help; there is none then. */
   onRefused: (error: unknown) => void
-  /** How long the first try counts as under way; default: as long as it takes. */
+  /** How long the first try is waited for; default: as long as it takes. */
   patienceMs?: number
 }
 
 const RETRY_MS = 1_000
 
+/** How long a try that is under way may take to end when nobody waits for it any more. */
+const END_MS = 3_000
+
 /** Opens what `open` does as soon as its server answers. */
-export function opening<T>({
-  name,
-  open,
-  onWait,
-  onOpen,
-  onRefused,
-  patienceMs,
-}: OpeningParts<T>): Opening<T> {
+export function opening<T>(parts: OpeningParts<T>): Opening<T> {
+  const { name, open, onWait, onOpen, onRefused, patienceMs } = parts
   const stopping = new AbortController()
   const { signal } = stopping
   const tried = Promise.withResolvers<void>()
   const whenOpen = Promise.withResolvers<T>()
-  tried.promise.catch(() => {}) // who waits for it hears of it
-  let isTried = false
+  let isWaiting = false
   let reason: string | undefined
-  let result: { value: T; opened: CloseStack } | undefined
-
-  function endTry() {
-    isTried = true
-    tried.resolve()
-  }
+  let value: T | undefined
+  let opened = closeStack()
 
   const patience =
     patienceMs === undefined
       ? undefined
-      : setTimeout(() => isTried || wait(new Unreached(`${name} does not answer`)), patienceMs)
+      : setTimeout(() => isWaiting || wait(`${name} is not ready yet`), patienceMs)
 
-  function wait(error: Unreached) {
-    if (!isTried || error.reason !== reason) onWait(error)
-    reason = error.reason
-    endTry()
-  }
-
-  async function tryOnce(): Promise<boolean> {
-    const opened = closeStack()
-    try {
-      const value = await open(opened)
-      if (signal.aborted) throw signal.reason
-      result = { value, opened }
-      reason = undefined
-      if (isTried) onOpen()
-      endTry()
-      whenOpen.resolve(value)
-      return true
-    } catch (error) {
-      await opened.close().catch(() => {}) // what kept it from opening is the one to tell
-      if (signal.aborted) return true
-      if (error instanceof Unreached && (isTried || !error.isDoubtful)) {
-        wait(error)
-        return false
-      }
-      if (isTried) onRefused(error)
-      else tried.reject(error)
-      return true
-    }
+  function wait(why: string) {
+    if (why !== reason) onWait(why)
+    reason = why
+    isWaiting = true
+    tried.resolve()
   }
 
   async function keepTrying() {
-    while (!(await tryOnce())) await delay(RETRY_MS, undefined, { signal })
+    while (!signal.aborted) {
+      opened = closeStack()
+      try {
+        return succeed(await open(opened, signal))
+      } catch (error) {
+        await opened.close().catch(() => {}) // what kept it from opening is the one to tell
+        if (signal.aborted) return
+        if (!(error instanceof Unreached) || (error.isDoubtful && !isWaiting)) throw error
+        wait(error.reason)
+      }
+      await delay(RETRY_MS, undefined, { signal })
+    }
   }
 
-  keepTrying()
-    .catch(() => {})
+  function succeed(result: T) {
+    if (signal.aborted) return
+    value = result
+    reason = undefined
+    if (isWaiting) onOpen()
+    tried.resolve()
+    whenOpen.resolve(result)
+  }
+
+  const trying = keepTrying()
+    .catch((error) => signal.aborted || onRefused(error))
     .finally(() => clearTimeout(patience))
 
   return {
     get value() {
-      return result?.value
+      return value
     },
     get reason() {
       return reason
@@ -111,7 +104,8 @@ export function opening<T>({
     async close() {
       clearTimeout(patience)
       stopping.abort()
-      await result?.opened.close()
+      await within(END_MS, trying).catch(() => {})
+      await opened.close()
     },
   }
 }

@@ -6,6 +6,7 @@ import type { TopicsFound } from './kafka/topics.ts'
 import type { Logger } from './logger.ts'
 import { reaching } from './start-error.ts'
 import { prepareTopics } from './topics-at-start.ts'
+import { within } from './within.ts'
 
 /** The brokers, once they answered. */
 export interface ReachedKafka {
@@ -21,14 +22,20 @@ export interface ReachedKafka {
   publish(opened: CloseStack): Promise<Publisher>
 }
 
-/** Asks the brokers who they are, and makes the topics that are missing. Throws a `StartError`. */
+/** Brokers that do not answer are not waited for at the end. */
+const FAREWELL_MS = 1_000
+
+/**
+ * Asks the brokers who they are, and makes the topics that are missing. Throws a `StartError`. `asking`: a client that
+ * gives up soon, for what is asked again.
+ */
 export async function reachKafka(
-  client: Kafka,
+  { client, asking }: { client: Kafka; asking: Kafka },
   options: { config: Config; log: Logger; say: (line: string) => void },
   opened: CloseStack,
 ): Promise<ReachedKafka> {
-  const admin = client.admin()
-  opened.add(() => admin.disconnect())
+  const admin = asking.admin()
+  opened.add(() => within(FAREWELL_MS, admin.disconnect()).catch(() => {}))
   await reaching('KAFKA_BROKERS', () => admin.connect())
   const { clusterId } = await reaching('KAFKA_BROKERS', () => admin.describeCluster())
   const found = await prepareTopics(admin, options)

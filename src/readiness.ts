@@ -9,25 +9,39 @@ import { within } from './within.ts'
 
 export interface ReadinessParts {
   database: Opening<Reads>
-  kafka: Opening<ReachedKafka>
+  kafka: Opening<{ reached: ReachedKafka }>
   topics: Topics
   hasDoors: boolean
+  /** Why no token can be read, where they are asked for. */
+  keysTrouble?: () => string | undefined
   /** Why the worker does not go on, where there is one. */
   troubles?: () => string[]
 }
 
 /** What a process needs to do its job, by what it has. */
-export function readinessOf({ database, kafka, topics, hasDoors, troubles }: ReadinessParts): Readiness {
-  const stores = answering(database, 'PostgreSQL does not answer', ({ progress }) =>
-    progress.read(kafka.value?.clusterId ?? '', topics.requests),
-  )
+export function readinessOf({
+  database,
+  kafka,
+  topics,
+  hasDoors,
+  keysTrouble = () => undefined,
+  troubles,
+}: ReadinessParts): Readiness {
+  const stores = answering(database, 'PostgreSQL does not answer', async ({ progress, server }) => {
+    await progress.read(kafka.value?.reached.clusterId ?? '', topics.requests)
+    return (await server.isWritable())
+      ? undefined
+      : 'PostgreSQL takes no changes: it is a standby, or read-only'
+  })
   const takes = (topic: string) =>
-    answering(kafka, `Kafka does not answer for the topic ${topic}`, ({ admin }) =>
-      admin.fetchTopicMetadata({ topics: [topic] }),
-    )
+    answering(kafka, `Kafka does not answer for the topic ${topic}`, async ({ reached: { admin } }) => {
+      await admin.fetchTopicMetadata({ topics: [topic] })
+      return undefined
+    })
+  const admits: Check = async () => [keysTrouble() ?? []].flat()
   const needed = [topics.requests, topics.replies, topics.deadLetters]
   return {
-    ...(hasDoors && { doors: { sync: stores, async: takes(topics.requests) } }),
+    ...(hasDoors && { doors: { sync: all([stores, admits]), async: all([takes(topics.requests), admits]) } }),
     ...(troubles && { worker: all([stores, ...needed.map(takes), async () => troubles()]) }),
   }
 }
@@ -35,15 +49,29 @@ export function readinessOf({ database, kafka, topics, hasDoors, troubles }: Rea
 /** What has not answered by then counts as away. */
 const CHECK_TIMEOUT_MS = 1_500
 
-/** Whether what was opened still answers: `ask` it something; `words` for when it does not. */
-function answering<T>(opening: Opening<T>, words: string, ask: (value: T) => Promise<unknown>): Check {
-  return async () => {
+/**
+ * Whether what was opened still answers: `ask` it what is the matter; `words` for when it does not answer.
+ * However many want to know, it is asked once at a time.
+ */
+function answering<T>(
+  opening: Opening<T>,
+  words: string,
+  ask: (value: T) => Promise<string | undefined>,
+): Check {
+  let looking: Promise<string[]> | undefined
+  async function look(): Promise<string[]> {
     const { value, reason } = opening
     if (value === undefined) return [reason ?? words]
     return within(CHECK_TIMEOUT_MS, ask(value)).then(
-      () => [],
+      (matter) => (matter === undefined ? [] : [matter]),
       (error) => [kafkaRefusal(error) ?? dbRefusal(error) ?? words],
     )
+  }
+  return () => {
+    looking ??= look().finally(() => {
+      looking = undefined
+    })
+    return looking
   }
 }
 

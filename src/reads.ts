@@ -4,15 +4,28 @@ import type { Db } from './db/open.ts'
 import { outlooks } from './db/outlook.ts'
 import { progressOf } from './db/progress.ts'
 import { registrations } from './db/registrations.ts'
+import { serverOf } from './db/server.ts'
+import type { Settled } from './domain/request.ts'
+import { gather } from './gather.ts'
 
 export type Reads = ReturnType<typeof readsOf>
 
-/** Reads that no outcome depends on. */
-export function readsOf(db: Db) {
+/** Reads that no outcome depends on. `ready` throws a `Fault` while there is nothing to read. */
+export function readsOf(db: Db, ready: () => void) {
+  const status = throwingFaults(registrations(db), ready)
   return {
-    catalog: throwingFaults(catalog(db)),
-    outlook: throwingFaults(outlooks(db)),
-    status: throwingFaults(registrations(db)),
-    progress: throwingFaults(progressOf(db)),
+    status,
+    catalog: throwingFaults(catalog(db), ready),
+    outlook: throwingFaults(outlooks(db), ready),
+    progress: throwingFaults(progressOf(db), ready),
+    server: throwingFaults(serverOf(db), ready),
+    /** How a request ended, where it did. Calls of one turn go together. */
+    settled: gather<string, Settled | undefined>({
+      run: async (ids) => {
+        const stored = await status.read(ids)
+        return ids.map((id) => stored.get(id))
+      },
+      ...{ sizeOf: () => 0, maxItems: 500, maxSize: 0, maxInFlight: 2 },
+    }),
   }
 }

@@ -1,6 +1,5 @@
 import type { Message } from 'kafkajs'
 import { logTag, type Position } from './domain/accepted-at.ts'
-import type { Settled } from './domain/request.ts'
 import { gather } from './gather.ts'
 import { toLogEnd } from './kafka/list-offsets.ts'
 import { readOffsets } from './kafka/log-offsets.ts'
@@ -26,17 +25,14 @@ export interface RequestLogParts {
   /** Sends to the request topic. */
   publisher: Publisher
   topic: string
-  progress: Reads['progress']
-  /** How a request ended, where it did. */
-  read: (requestId: string) => Promise<Settled | undefined>
+  reads: Pick<Reads, 'progress' | 'settled'>
 }
 
 export function requestLog({
   kafka: { admin, clusterId },
   publisher,
   topic,
-  progress,
-  read,
+  reads: { progress, settled },
 }: RequestLogParts): RequestLog {
   const tag = logTag(clusterId, topic)
   const readLogTogether = gather({
@@ -52,7 +48,7 @@ export function requestLog({
   return {
     send: async (message) => ({ tag, ...(await publisher.send(topic, message)) }),
     readStatus: readStatusWith({
-      read,
+      read: settled,
       readProgress: progress.read,
       readPartition: progress.readOne,
       readLogs: progress.readLogs,

@@ -23,6 +23,8 @@ export interface Span {
   /** Begins a step of this one. */
   begin(start: SpanStart): Span
   set(attributes: SpanAttributes): void
+  /** Has it be another step than it began as, of the same kind. */
+  become(start: SpanStart): void
   fail(names: Pick<ErrorNames, 'type' | 'code'>): void
   end(): void
 }

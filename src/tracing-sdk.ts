@@ -6,7 +6,12 @@ import {
   resourceFromAttributes,
   serviceNameEnvDetector,
 } from '@opentelemetry/resources'
-import { BatchSpanProcessor, type SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace'
+import {
+  BatchSpanProcessor,
+  type ReadableSpan,
+  type SpanExporter,
+  TracerProvider,
+} from '@opentelemetry/sdk-trace'
 import { spanIn, type TraceContext, traceparentOf } from './domain/trace-context.ts'
 import type { Span, SpanStart, SpanKind as StartKind } from './span.ts'
 
@@ -25,8 +30,11 @@ const KINDS: Record<StartKind, SpanKind> = {
 /** A span waits so long for others to be sent with. */
 const BATCH_DELAY_MS = 1_000
 
-/** So long one delivery is tried. More than that waits in memory, and beyond 2 048 spans nowhere. */
+/** So long one delivery is tried. */
 const EXPORT_TIMEOUT_MS = 2_000
+
+/** So many wait for a delivery meanwhile. */
+const WAITING_SPANS = 2_048
 
 /** So long the end waits for what is left. */
 const CLOSE_TIMEOUT_MS = 2_000
@@ -36,15 +44,17 @@ export interface SdkOptions {
   serviceName: string
   /** Told of each delivery, with what kept it from arriving. */
   onExport: (error: Error | undefined) => void
+  /** Told of each span that there is no room for. */
+  onDrop: () => void
 }
 
-export function openSdk({ url, serviceName, onExport }: SdkOptions) {
+export function openSdk({ url, serviceName, onExport, onDrop }: SdkOptions) {
   const named = resourceFromAttributes({ 'service.name': serviceName })
   const given = detectResources({ detectors: [resourceAttributesEnvDetector, serviceNameEnvDetector] })
-  const exporter = telling(new OTLPTraceExporter({ url, timeoutMillis: EXPORT_TIMEOUT_MS }), onExport)
+  const exporter = new OTLPTraceExporter({ url, timeoutMillis: EXPORT_TIMEOUT_MS })
   const provider = new TracerProvider({
     resource: named.merge(given),
-    spanProcessors: [new BatchSpanProcessor({ exporter, scheduledDelayMillis: BATCH_DELAY_MS })],
+    spanProcessors: [new Deliveries(exporter, onExport, onDrop)],
   })
   const tracer = provider.getTracer('workflow-registrar')
 
@@ -66,6 +76,10 @@ export function openSdk({ url, serviceName, onExport }: SdkOptions) {
       context,
       begin: (start) => begin(start, context, false),
       set: (attributes) => void span.setAttributes({ ...attributes }),
+      become({ name, attributes }) {
+        span.updateName(name)
+        span.setAttributes({ ...attributes })
+      },
       fail({ type, code }) {
         span.setStatus({ code: SpanStatusCode.ERROR })
         span.setAttributes({ 'error.type': type, 'error.code': code })
@@ -84,14 +98,33 @@ export function openSdk({ url, serviceName, onExport }: SdkOptions) {
   return { begin, close }
 }
 
-/** The same exporter, which tells how each delivery ended. */
-function telling(exporter: SpanExporter, onExport: SdkOptions['onExport']): SpanExporter {
-  return {
-    export: (spans, done) =>
-      exporter.export(spans, (result) => {
-        onExport(result.error)
-        done(result)
-      }),
-    shutdown: () => exporter.shutdown(),
+/** Delivers spans together, and tells of those that it has no room for. */
+class Deliveries extends BatchSpanProcessor {
+  #waiting = 0
+  readonly #onDrop: () => void
+
+  constructor(exporter: SpanExporter, onExport: SdkOptions['onExport'], onDrop: SdkOptions['onDrop']) {
+    super({
+      exporter: {
+        export: (spans, done) => {
+          this.#waiting -= spans.length
+          exporter.export(spans, (result) => {
+            onExport(result.error)
+            done(result)
+          })
+        },
+        shutdown: () => exporter.shutdown(),
+      },
+      scheduledDelayMillis: BATCH_DELAY_MS,
+      maxQueueSize: WAITING_SPANS,
+    })
+    this.#onDrop = onDrop
+  }
+
+  override onEnd(span: ReadableSpan): void {
+    if (this.#waiting < WAITING_SPANS) {
+      this.#waiting += 1
+      super.onEnd(span)
+    } else this.#onDrop()
   }
 }

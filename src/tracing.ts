@@ -16,19 +16,35 @@ export interface Tracing {
 export interface TracingOptions {
   /** Where traces go, as OTLP over HTTP; undefined: nothing is traced, and none of the SDK is loaded. */
   endpoint: string | undefined
+  /** How much of what begins a trace here is traced, from 0 to 1. */
+  ratio?: number
   log: Pick<Logger, 'info' | 'warn'>
   serviceName?: string
 }
 
+/** How often it is told, at most, that there is more than can be delivered. */
+const DROPPED_INTERVAL_MS = 60_000
+
 /** What is not delivered is lost: a collector that is away costs a line in the log, and nothing else waits for it. */
 export async function openTracing({
   endpoint,
+  ratio = 1,
   log,
   serviceName = 'workflow-registrar',
 }: TracingOptions): Promise<Tracing | undefined> {
   if (endpoint === undefined) return undefined
   const { openSdk } = await import('./tracing-sdk.ts')
   let isLosing = false
+  let dropped = 0
+  let telling: NodeJS.Timeout | undefined
+
+  function tellDropped() {
+    clearTimeout(telling)
+    telling = undefined
+    if (dropped > 0) log.warn({ spans: dropped }, 'spans are dropped: there are more than can be delivered')
+    dropped = 0
+  }
+
   const sdk = openSdk({
     url: `${endpoint.replace(/\/+$/, '')}/v1/traces`,
     serviceName,
@@ -37,9 +53,19 @@ export async function openTracing({
       if (!error && isLosing) log.info('the collector takes traces again')
       isLosing = error !== undefined
     },
+    onDrop() {
+      dropped += 1
+      telling ??= setTimeout(tellDropped, DROPPED_INTERVAL_MS).unref()
+    },
   })
   return {
-    begin: (start, caller) => (caller && !isSampled(caller) ? undefined : sdk.begin(start, caller)),
-    close: async () => (isLosing ? undefined : sdk.close()),
+    begin(start, caller) {
+      const isWanted = caller ? isSampled(caller) : Math.random() < ratio
+      return isWanted ? sdk.begin(start, caller) : undefined
+    },
+    async close() {
+      tellDropped()
+      if (!isLosing) await sdk.close()
+    },
   }
 }

@@ -8,7 +8,7 @@ import { dbFailure } from './db/sqlstate.ts'
 import type { MakeProblem } from './domain/problem.ts'
 import { CLIENT_ID, kafkaClient } from './kafka/client.ts'
 import { type RunningConsumer, startConsumer } from './kafka/consumer.ts'
-import { readCommitted, readOffsets } from './kafka/log-offsets.ts'
+import { readCommitted, readEnds, readOffsets } from './kafka/log-offsets.ts'
 import { openPublisher } from './kafka/publish.ts'
 import { openReplies, ROUTE_TIMEOUT_MS } from './kafka/replies.ts'
 import { type Step, settleWith } from './kafka/settle.ts'
@@ -89,6 +89,7 @@ export async function startWorker(
     startConsumer({
       kafka: kafkaClient(infrastructure.kafka, CLIENT_ID, log, 'endless'),
       readOffsets: () => within(ADMIN_TIMEOUT_MS, readOffsets(admin, topic)),
+      readEnds: () => within(ADMIN_TIMEOUT_MS, readEnds(admin, topic)),
       readCommitted: () => within(ADMIN_TIMEOUT_MS, readCommitted(admin, group, topic)),
       onSettled: metrics.settled,
       onRetry: metrics.retried,

@@ -150,6 +150,7 @@ const WRONG: Record<string, string[]> = {
   TOPICS_STRICT: ['yes', '1', 'TRUE'],
   KAFKA_SEND_TIMEOUT_MS: ['0', '-5', '5s'],
   PROBLEM_BASE_URL: ['a-secret', 'ftp://a-secret.test'],
+  OTEL_TRACES_SAMPLER_ARG: ['-0.1', '1.1', 'half'],
   LOG_LEVEL: ['INFO', 'a-secret'],
 }
 
@@ -229,6 +230,13 @@ test('the three topics are three: a reply that is read as a request would never 
     { REQUEST_TOPIC: 'same', REPLY_TOPIC: 'same' },
   ])
     expect(complaintsOf(env).join()).toContain('must be three topics')
+})
+
+test('requests and metrics have a port each', () => {
+  const complaint = 'PORT and METRICS_PORT must be two ports'
+  expect(complaintsOf({ PORT: '9464' })).toEqual([complaint])
+  expect(complaintsOf({ PORT: '81', METRICS_PORT: '81' })).toEqual([complaint])
+  expect(complaintsOf({ PORT: '0', METRICS_PORT: '0' })).toEqual([])
 })
 
 test('the topics of requests and dead letters are none for replies', () => {

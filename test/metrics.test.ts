@@ -50,14 +50,17 @@ describe('an outcome', () => {
   })
 
   test.each([
-    ['of a reused id counts, without the times of the other', ID_REUSED, 0],
-    ['of a reused key counts, with its own times', KEY_REUSED, 1],
-  ])('%s', async (_, rejection, times) => {
+    ['of a reused id is stored nowhere and counts by itself, however often it comes', ID_REUSED, 0, 2],
+    ['of a reused key counts, with its own times', KEY_REUSED, 2, 0],
+  ])('%s', async (_, rejection, stored, reused) => {
     const metrics = openMetrics()
-    metrics.door('sync').ended(anEnd({ outcome: 'rejected', rejection }))
+    for (const _ of [1, 2]) metrics.door('sync').ended(anEnd({ outcome: 'rejected', rejection }))
     const samples = await samplesOf(metrics)
-    expect(valueIn(samples, 'registrar_requests_total', { door: 'sync', outcome: 'rejected' })).toBe(1)
-    expect(valueIn(samples, 'registrar_time_to_outcome_seconds_count', { door: 'sync' })).toBe(times)
+    const count = (name: string, labels = {}) => valueIn(samples, name, { door: 'sync', ...labels })
+    expect(count('registrar_requests_total', { outcome: 'rejected' })).toBe(stored)
+    expect(count('registrar_reused_ids_total')).toBe(reused)
+    expect(count('registrar_time_to_outcome_seconds_count')).toBe(stored)
+    expect(count('registrar_replays_total')).toBe(0)
   })
 
   test('of a request from the future took no time', async () => {
@@ -83,10 +86,14 @@ test('a service counts nothing of another one in the same process, and tells of 
   }
 })
 
-test('a worker that has not started has no partition and no lag', async () => {
+test('a worker that has not started has no partition and no lag, and a reason', async () => {
   const metrics = openMetrics()
-  metrics.worker(() => undefined)
+  metrics.worker(
+    () => undefined,
+    () => ['it has not started'],
+  )
   const samples = await samplesOf(metrics)
+  expect(valueIn(samples, 'registrar_worker_troubles')).toBe(1)
   expect(valueIn(samples, 'registrar_assigned_partitions')).toBe(0)
   expect(samples.filter(({ name }) => name === 'registrar_lag_records')).toEqual([])
 })
@@ -97,7 +104,10 @@ test('a partition that is consumed no more is told of no more', async () => {
     [1, 4],
   ])
   const metrics = openMetrics()
-  metrics.worker(() => ({ assigned: lag.size, waiting: 0, lag, oldestPendingSeconds: 0 }))
+  metrics.worker(
+    () => ({ assigned: lag.size, waiting: 0, lag, oldestPendingSeconds: 0 }),
+    () => [],
+  )
   expect(valueIn(await samplesOf(metrics), 'registrar_lag_records', { partition: '1' })).toBe(4)
   lag = new Map([[0, 5]])
   const samples = await samplesOf(metrics)
@@ -109,7 +119,10 @@ test('the table in the README has every metric of ours, with its type and labels
   const metrics = openMetrics()
   metrics.answered('getLiveness', '200', 0.001)
   metrics.pool('reads', () => ({ idle: 0, busy: 0, waiting: 0 }))
-  metrics.worker(() => ({ assigned: 1, waiting: 0, lag: new Map([[0, 0]]), oldestPendingSeconds: 0 }))
+  metrics.worker(
+    () => ({ assigned: 1, waiting: 0, lag: new Map([[0, 0]]), oldestPendingSeconds: 0 }),
+    () => [],
+  )
   const text = await metrics.text()
   const samples = readSamples(text)
   const told = Array.from(text.matchAll(/^# TYPE (registrar_\w+) (\w+)$/gm), ([, name, type]) => {

@@ -50,7 +50,9 @@ ${describeVariables()}`)
     say,
     signal: stopping.signal,
     onCrash(error) {
-      log.fatal({ err: error, reason: sentenceOf(error) }, 'the process cannot go on')
+      const reason = sentenceOf(error)
+      log.fatal({ err: error, reason }, 'the process cannot go on')
+      process.stderr.write(`${reason}\n`)
       code = 1
       void end()
     },

@@ -1,5 +1,5 @@
 import path from 'node:path'
-import { start } from '../app.ts'
+import { type RunningApp, start } from '../app.ts'
 import { closeStack } from '../close-stack.ts'
 import type { Infrastructure } from '../config.ts'
 import { startPair } from '../embedded/pair.ts'
@@ -31,7 +31,7 @@ await run(ABOUT, async ({ config, log, say, onCrash, signal }) => {
       signal,
     })
     opened.add(() => app.close())
-    say(welcome(app.url, infrastructure))
+    say(welcome(app, infrastructure))
     return opened
   } catch (error) {
     await opened.close().catch(() => {}) // the failure to start is the one to report
@@ -50,10 +50,10 @@ await run(ABOUT, async ({ config, log, say, onCrash, signal }) => {
     }
   }
 
-  function welcome(url: string, { databaseUrl, kafka }: Infrastructure): string {
+  function welcome({ url, waitsFor }: RunningApp, { databaseUrl, kafka }: Infrastructure): string {
     const { host, pathname } = new URL(databaseUrl)
     return `
-Ready.
+${waitsFor.length === 0 ? 'Ready.' : `Not all of it is ready yet: ${waitsFor.join('; ')}.`}
   HTTP        ${url}
   Kafka       ${kafka.brokers.join(',')}
   PostgreSQL  postgresql://${host}${pathname}

@@ -34,7 +34,7 @@ export interface RegistrarClient extends Client<paths> {
 
 export type RegistrarClientOptions = ClientOptions & {
   baseUrl: string
-  /** Asked before each request for the token to send with it; with none, it goes out without. */
+  /** Asked before each request for the token to send with it; with none, it goes out without. What it throws is thrown. */
   token?: () => string | undefined | Promise<string | undefined>
 }
 
@@ -46,15 +46,24 @@ export function createRegistrarClient({ token, ...options }: RegistrarClientOpti
   assertUsable(options)
   const client = createClient<paths>(options)
   if (token) client.use(bearing(token))
-  return Object.assign(client, { waitForOutcome: waitForOutcomeWith(client) })
+  return Object.assign(client, { waitForOutcome: waitForOutcomeWith(client, options.fetch) })
 }
 
 function bearing(token: NonNullable<RegistrarClientOptions['token']>): Middleware {
   return {
     async onRequest({ request }) {
       const given = await token()
-      if (given !== undefined) request.headers.set('authorization', `Bearer ${given}`)
+      if (given !== undefined) bear(given, request.headers)
     },
+  }
+}
+
+/** The platform's own words for a wrong one would have it in them. */
+function bear(token: string, headers: Headers): void {
+  try {
+    headers.set('authorization', `Bearer ${token}`)
+  } catch {
+    throw new TypeError('The token has characters that no header may have')
   }
 }
 

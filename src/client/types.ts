@@ -868,7 +868,7 @@ export interface operations {
                 dry_run?: boolean;
             };
             header?: {
-                /** @description A structured-field string, or a bare token, of 1 to 255 characters. The same key and body is the same request, at whichever door. */
+                /** @description A structured-field string, or a bare token, of 1 to 255 characters. The same key and body is the same request, at whichever door; where tokens are asked for, within one principal. */
                 "Idempotency-Key"?: string;
                 /** @description `wait=N` (RFC 7240): wait up to N seconds for the outcome, at most 30 */
                 Prefer?: string;
@@ -1080,7 +1080,7 @@ export interface operations {
                 dry_run?: boolean;
             };
             header?: {
-                /** @description A structured-field string, or a bare token, of 1 to 255 characters. The same key and body is the same request, at whichever door. */
+                /** @description A structured-field string, or a bare token, of 1 to 255 characters. The same key and body is the same request, at whichever door; where tokens are asked for, within one principal. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -1235,7 +1235,7 @@ export interface operations {
                 dry_run?: boolean;
             };
             header?: {
-                /** @description A structured-field string, or a bare token, of 1 to 255 characters. The same key and body is the same request, at whichever door. */
+                /** @description A structured-field string, or a bare token, of 1 to 255 characters. The same key and body is the same request, at whichever door; where tokens are asked for, within one principal. */
                 "Idempotency-Key"?: string;
             };
             path?: never;

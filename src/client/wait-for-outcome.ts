@@ -1,4 +1,4 @@
-import type { Client } from 'openapi-fetch'
+import type { Client, ClientOptions } from 'openapi-fetch'
 import { type components, type paths, requestStateValues } from './types.ts'
 
 type Problem = components['schemas']['Problem']
@@ -15,7 +15,7 @@ export interface WaitOptions {
 /**
  * Waits until the request that a 202 accepted has ended, however long that takes: while the service is away it asks
  * again. `location` is the `Location` of the 202. Throws a `ProblemError` when the outcome can never be known, and
- * another error when the answer is not the service's own.
+ * another error when the answer is not the service's own, or when there is no asking, as without a token.
  */
 export type WaitForOutcome = (location: string, options?: WaitOptions) => Promise<EndedRequest>
 
@@ -39,19 +39,28 @@ const NEARLY_WAIT_MS = WAIT_S * 900
 /** How long to pause where the service does not say. */
 const PAUSE_S = 1
 
-export function waitForOutcomeWith(client: Client<paths>): WaitForOutcome {
+export function waitForOutcomeWith(
+  client: Client<paths>,
+  send: NonNullable<ClientOptions['fetch']> = (request) => fetch(request),
+): WaitForOutcome {
   return async function waitForOutcome(location, { signal = new AbortController().signal } = {}) {
     const { request_id, query } = parseLocation(location)
     for (;;) {
       signal.throwIfAborted()
       const askedAt = performance.now()
+      let isSent = false
       const answer = await client
         .GET('/api/v1/workflow-requests/{request_id}', {
           params: { path: { request_id }, query, header: { Prefer: `wait=${WAIT_S}` } },
           signal,
+          fetch(request) {
+            isSent = true
+            return send(request)
+          },
         })
         .catch((error: unknown) => {
           signal.throwIfAborted()
+          if (!isSent) throw error
           return unlessDisconnected(error)
         })
       signal.throwIfAborted()

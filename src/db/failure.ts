@@ -20,6 +20,9 @@ const REFUSALS: Readonly<Record<string, string>> = {
   PASSWORD_EXCHANGE: 'wants another password than the one in the URL, or the URL has none',
 }
 
+const LOCK_HELD =
+  'does not let us have a table, because somebody else holds a lock on it: pg_stat_activity and pg_locks say who'
+
 /** Why PostgreSQL lets us not in until somebody acts; undefined for all else. `variable` holds the URL. */
 export function dbRefusal(error: unknown, variable = 'DATABASE_URL'): string | undefined {
   const code = dbFailure(error)?.code
@@ -33,7 +36,8 @@ export function dbRefusal(error: unknown, variable = 'DATABASE_URL'): string | u
 export function dbSentence(error: unknown, variable = 'DATABASE_URL'): string | undefined {
   const code = dbFailure(error)?.code
   if (code === undefined) return undefined
-  return dbRefusal(error, variable) ?? `PostgreSQL (${variable}) does not answer as it should (${code})`
+  const words = code === '55P03' ? LOCK_HELD : 'does not answer as it should'
+  return dbRefusal(error, variable) ?? `PostgreSQL (${variable}) ${words} (${code})`
 }
 
 /** Whether PostgreSQL does not answer, or not now: what may pass by itself. */

@@ -8,11 +8,13 @@ type Calls = Record<string, (...args: any[]) => Promise<unknown>>
 /**
  * The same calls, with what the database throws made a `Fault`: for calls that may run twice, and where no failure is an
  * outcome. One whose connection was lost runs again at once, on another; which may be lost too, and be told of only now.
+ * `ready` is called before each.
  */
-export function throwingFaults<T extends Calls>(calls: T): T {
+export function throwingFaults<T extends Calls>(calls: T, ready = () => {}): T {
   const guarded = Object.entries(calls).map(([name, call]) => [
     name,
     async (...args: unknown[]) => {
+      ready()
       const began = performance.now()
       const isWorthwhile = (tries: number) =>
         tries === 1 || (tries < TRIES && performance.now() - began < AT_ONCE_MS)

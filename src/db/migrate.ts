@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
@@ -8,6 +9,7 @@ import { isBuilt } from '../built.ts'
 import { connectionOf } from './connection.ts'
 import type { Db } from './open.ts'
 import { scramVerifier } from './scram-verifier.ts'
+import { dbFailure } from './sqlstate.ts'
 
 /** In a production build it is beside the process. */
 const folder = fileURLToPath(new URL(isBuilt ? 'drizzle' : '../../drizzle', import.meta.url))
@@ -15,25 +17,57 @@ const folder = fileURLToPath(new URL(isBuilt ? 'drizzle' : '../../drizzle', impo
 /** Two at once would trip over each other: whoever holds this lock goes first. */
 const LOCK = 0x77_66_72_67
 
+/** How long a step waits for a table that somebody holds: until then everybody else waits behind it. */
+const LOCK_TIMEOUT = '1s'
+
+/** How long they have it for themselves before the next try. */
+const PAUSE_MS = 500
+
+/** For how long to try. */
+const PATIENCE_MS = 30_000
+
 /**
  * Brings the schema up to date as its owner, makes the role that `databaseUrl` names where it is missing, and grants
- * it what the service needs and no more. Safe to run at every start, by several at once.
+ * it what the service needs and no more. Safe to run at every start, by several at once, and beside processes at work.
  */
-export async function migrate(migrateDatabaseUrl: string, databaseUrl: string): Promise<void> {
+export async function migrate(
+  migrateDatabaseUrl: string,
+  databaseUrl: string,
+  { patienceMs = PATIENCE_MS }: { patienceMs?: number } = {},
+): Promise<void> {
   const client = new pg.Client({
     application_name: 'workflow-registrar migrate',
     ...connectionOf('MIGRATE_DATABASE_URL', migrateDatabaseUrl),
     connectionTimeoutMillis: 5_000,
+    keepAlive: true,
   })
   client.on('error', () => {})
   await client.connect()
   try {
     await client.query('select pg_advisory_lock($1)', [LOCK])
-    await applyMigrations(drizzle(client), { migrationsFolder: folder })
+    await client.query(`set lock_timeout = '${LOCK_TIMEOUT}'`) // only now: whoever goes first may take long
+    await applyWithin(patienceMs, client)
     await grant(client, new URL(databaseUrl))
   } finally {
     await client.end() // and with the session, the lock
   }
+}
+
+/** All that is missing goes in at once or not at all, so that it can be tried again. */
+async function applyWithin(patienceMs: number, client: pg.Client): Promise<void> {
+  const deadline = performance.now() + patienceMs
+  for (;;)
+    try {
+      return await applyMigrations(drizzle(client), { migrationsFolder: folder })
+    } catch (error) {
+      if (!isHeldUp(error) || performance.now() >= deadline) throw error
+      await delay(PAUSE_MS)
+    }
+}
+
+/** Whether somebody else's lock was in the way. */
+function isHeldUp(error: unknown): boolean {
+  return ['55P03', '40P01'].includes(dbFailure(error)?.code ?? '')
 }
 
 async function grant(client: pg.Client, service: URL): Promise<void> {

@@ -12,7 +12,10 @@ export interface AcceptedAt extends Position {
   /** Stands for the cluster and the topic. */
   tag: string
   acceptedAt: Date
-  /** Stands for whose request it is; undefined: nobody's. */
+  /**
+   * Stands for whose request it is; undefined: nobody's. A hint, not a protection: it spares strangers an answer before
+   * there is a row, and anybody can write a token without it. The row itself says whose it is.
+   */
   owner?: string | undefined
 }
 

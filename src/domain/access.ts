@@ -11,10 +11,13 @@ export interface Caller {
 /** Whoever asks where callers are not told apart. */
 export const ANYBODY: Caller = { principal: null, scopes: new Set(SCOPES) }
 
-/** Joined by line feeds it cannot be taken for another, and every store and header takes it. */
-const PRINCIPAL = /^[^\p{Cc}\p{Cs}]{1,255}$/u
+/** Nothing of it is unseen; joined by line feeds it cannot be taken for another, and every store and header takes it. */
+const PRINCIPAL = /^(?=.*\S)[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]{1,255}$/u
 
-/** Whether it can name somebody: a text of 1 to 255 characters, well-formed and without control characters. */
+/**
+ * Whether it can name somebody: a text of 1 to 255 characters, well-formed, not all of them white space, and none of
+ * them a control, formatting or line-separating character.
+ */
 export function isPrincipal(value: unknown): value is string {
   return typeof value === 'string' && PRINCIPAL.test(value)
 }

@@ -1,12 +1,13 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ANYBODY, type Caller, type Scope } from '../domain/access.ts'
 import type { MakeProblem } from '../domain/problem.ts'
+import { KeysUnavailable } from './keys.ts'
 import { HttpProblem } from './problems.ts'
-import { KeysUnavailable, type ReadToken, TokenRefused } from './tokens.ts'
+import { type ReadToken, TokenRefused } from './tokens.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What a caller needs for this route; without it, or where it is public, nothing. */
+    /** What a caller needs for this route. Below /api/ each has to say so; elsewhere, without it, nothing. */
     scope?: Scope | 'public'
   }
   interface FastifyRequest {
@@ -26,6 +27,9 @@ export function requireAccess(
   readToken: ReadToken | undefined,
   makeProblem: MakeProblem,
 ): void {
+  app.addHook('onRoute', ({ url, config }) => {
+    if (url.startsWith('/api/') && !config?.scope) throw new Error(`The route ${url} does not say its scope`)
+  })
   if (!readToken) return void app.decorateRequest('caller', { getter: () => ANYBODY })
 
   const callers = new WeakMap<FastifyRequest, Caller>()

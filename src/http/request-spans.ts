@@ -7,7 +7,7 @@ import { createWorkflow, createWorkflows } from './contract/workflows.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Of a request at a door that is traced, from its head to its answer. */
+    /** Of a request at a door that is traced, from when it was let in to its answer. */
     span?: Span
   }
 }
@@ -17,7 +17,7 @@ const DOORS: ReadonlySet<string> = new Set(
   [acceptWorkflow, createWorkflow, createWorkflows].map(({ method, url }) => `${method} ${url}`),
 )
 
-/** Has each request at a door be a span, in the trace of its caller. */
+/** Has each request that a door lets in be a span, in the trace of its caller. */
 export function traceRequests(app: FastifyInstance, tracing: Tracing): void {
   app.addHook('onRequest', async (request, reply) => {
     const { method, routeOptions } = request

@@ -36,7 +36,8 @@ export async function buildServer(parts: {
   readToken?: ReadToken | undefined
 }) {
   const { routes, makeProblem, log, overload = OVERLOAD_LIMITS, onAnswered, tracing, readToken } = parts
-  const unreadable = unreadableRequests(makeProblem)
+  const measured = onAnswered && measureRequests(onAnswered)
+  const unreadable = unreadableRequests(makeProblem, measured?.unreadable)
   const app = Fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }), // a line where it is due, from problems.ts
@@ -61,11 +62,11 @@ export async function buildServer(parts: {
     throw new HttpProblem(makeProblem('not-found', 'There is nothing at this URL')) // for routes that say so themselves
   })
   unreadable.watch(app.server)
-  if (onAnswered) measureRequests(app, onAnswered)
-  if (tracing) traceRequests(app, tracing)
+  measured?.watch(app)
   refuseByHead(app, makeProblem)
   await refuseOverload(app, makeProblem, overload)
   requireAccess(app, readToken, makeProblem)
+  if (tracing) traceRequests(app, tracing)
   takeBodies(app, makeProblem)
   limitBodiesInHand(app, makeProblem, overload)
   continueWhenRead(app)
@@ -105,6 +106,7 @@ function refuseOtherMethods(app: FastifyInstance, urls: ReadonlySet<string>, mak
     app.route({
       url,
       method: METHODS.filter((method) => !methods.includes(method)),
+      config: { scope: 'public' },
       // Before the body is looked at: whatever it is, it is not wanted.
       onRequest: async (request, reply) => {
         reply.header('allow', methods.join(', '))

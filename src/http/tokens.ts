@@ -1,6 +1,7 @@
-import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
+import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import type { AccessSettings } from '../config.ts'
 import { type Caller, isPrincipal, SCOPES } from '../domain/access.ts'
+import { KeysUnavailable } from './keys.ts'
 
 /** Whoever knows the key that verifies these cannot sign with it. */
 const ALGORITHMS = [
@@ -11,36 +12,24 @@ const ALGORITHMS = [
 /** How far the clocks of the issuer and of this process may be apart. */
 const CLOCK_TOLERANCE_S = 30
 
-/** How long to wait for the keys. */
-const KEYS_TIMEOUT_MS = 3_000
-
 /** A token speaks for nobody. The message is for its caller, and has no text of the token. */
 export class TokenRefused extends Error {
   override readonly name = 'TokenRefused'
 }
 
-/** The keys cannot be had now, or not be used: nothing can be said of any token. */
-export class KeysUnavailable extends Error {
-  override readonly name = 'KeysUnavailable'
-  readonly code: string | undefined
-
-  constructor(cause: unknown) {
-    super('the keys that sign tokens cannot be had', { cause })
-    this.code = codeOf(cause)
-  }
-}
-
 /** The caller that a token speaks for. Throws `TokenRefused` or `KeysUnavailable`. */
 export type ReadToken = (token: string) => Promise<Caller>
 
-/** Takes the tokens of one issuer. Its keys are kept, and asked for again when a token names one that is not there. */
-export function tokensOf({ issuer, audience, jwksUrl }: AccessSettings): ReadToken {
-  const keys = keysAt(new URL(jwksUrl))
+/** Takes the tokens of one issuer; `findKey` finds its keys. */
+export function tokensOf(
+  { issuer, audience }: Pick<AccessSettings, 'issuer' | 'audience'>,
+  findKey: JWTVerifyGetKey,
+): ReadToken {
   const options = { issuer, audience, algorithms: ALGORITHMS, clockTolerance: CLOCK_TOLERANCE_S }
 
   return async function readToken(token) {
     const payload = await verified(() =>
-      jwtVerify(token, keys, { ...options, requiredClaims: ['sub', 'exp'] }),
+      jwtVerify(token, findKey, { ...options, requiredClaims: ['sub', 'exp'] }),
     )
     const { sub } = payload
     if (!isPrincipal(sub))
@@ -50,27 +39,13 @@ export function tokensOf({ issuer, audience, jwksUrl }: AccessSettings): ReadTok
   }
 }
 
-/** The keys at this address. That there is none for a token is about the token, and anything else about the keys. */
-function keysAt(url: URL): JWTVerifyGetKey {
-  const keys = createRemoteJWKSet(url, { timeoutDuration: KEYS_TIMEOUT_MS })
-  return async (...token) => {
-    try {
-      return await keys(...token)
-    } catch (error) {
-      const isTokens =
-        error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys
-      throw isTokens ? error : new KeysUnavailable(error)
-    }
-  }
-}
-
 async function verified(verify: () => Promise<{ payload: JWTPayload }>): Promise<JWTPayload> {
   try {
     return (await verify()).payload
   } catch (error) {
     if (error instanceof KeysUnavailable) throw error
     if (error instanceof errors.JOSEError) throw new TokenRefused(refusal(error), { cause: error })
-    throw new KeysUnavailable(error) // such as a key that is too short
+    throw new KeysUnavailable('UNUSABLE_KEY', { cause: error }) // one that is too short, say
   }
 }
 
@@ -96,11 +71,4 @@ const REFUSALS: Record<string, string> = {
 function scopesIn({ scope, scp }: JWTPayload): ReadonlySet<unknown> {
   const words = (claim: unknown) => (typeof claim === 'string' ? claim.split(' ') : [])
   return new Set([...words(scope), ...(Array.isArray(scp) ? scp : words(scp))])
-}
-
-/** The code that is deepest among the causes: it says best what is the matter. */
-function codeOf(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
-  return codeOf(error.cause) ?? code
 }

@@ -11,6 +11,9 @@ interface Exchange {
   before: ServerResponse | undefined
 }
 
+/** Told the status of each such answer, and whose it is in place of a response, where a request had begun. */
+export type UnreadableAnswered = (status: number, response: ServerResponse | undefined) => void
+
 /**
  * Answers what never becomes a request: bytes that are not HTTP, heads and bodies that do not come to an end in time,
  * and CONNECT. Then the connection is closed.
@@ -18,12 +21,13 @@ interface Exchange {
  * An answer goes to the oldest request that has none. A request that was understood therefore gets its own answer
  * first, and one whose answer is out already gets no second one.
  */
-export function unreadableRequests(makeProblem: MakeProblem) {
+export function unreadableRequests(makeProblem: MakeProblem, answered: UnreadableAnswered = () => {}) {
   const exchanges = new WeakMap<Duplex, Exchange>()
   const ending = new WeakSet<Duplex>()
 
-  function end(socket: Duplex, problem: Problem | undefined) {
+  function end(socket: Duplex, problem: Problem | undefined, isHeard: boolean, response?: ServerResponse) {
     if (!socket.writable) return void socket.destroy()
+    if (problem && isHeard) answered(problem.status, response)
     socket.end(problem && written(problem), () => socket.destroy()) // the other side may never close its half
   }
 
@@ -35,9 +39,11 @@ export function unreadableRequests(makeProblem: MakeProblem) {
       const slug = SLUGS[error.code ?? ''] ?? 'validation-error'
       const isAnswered = request?.complete === false && response?.headersSent
       const problem = isAnswered ? undefined : makeProblem(slug, 'The request could not be read as HTTP')
-      const awaited = request?.complete ? response : before
-      if (!awaited || awaited.writableFinished) return end(socket, problem)
-      awaited.once('close', () => end(socket, problem))
+      const [awaited, own] = request?.complete ? [response] : [before, response]
+      const isHeard = !LEAVING.has(error.code ?? '')
+      const close = () => end(socket, problem, isHeard, own)
+      if (!awaited || awaited.writableFinished) return close()
+      awaited.once('close', close)
     },
 
     watch(server: Server) {
@@ -51,7 +57,7 @@ export function unreadableRequests(makeProblem: MakeProblem) {
       })
       server.on('connect', (_request, socket) => {
         socket.on('error', () => socket.destroy())
-        end(socket, makeProblem('not-found', 'There is nothing at this URL'))
+        end(socket, makeProblem('not-found', 'There is nothing at this URL'), true)
       })
     },
   }
@@ -64,6 +70,9 @@ function written(problem: Problem): string {
     `content-type: ${PROBLEM_JSON}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
   )
 }
+
+/** What is said of a caller who left half-way: an answer is written, but none is waited for. */
+const LEAVING: ReadonlySet<string> = new Set(['ECONNRESET', 'HPE_INVALID_EOF_STATE'])
 
 const SLUGS: Record<string, ProblemSlug> = {
   HPE_HEADER_OVERFLOW: 'header-fields-too-large',

@@ -141,7 +141,10 @@ export function workflowRequestRoutes(parts: WorkflowRequestRoutesParts) {
         )
       case 'unclear':
         throw new HttpProblem(
-          makeProblem('unavailable', 'Requests are waiting, and this id may be one of them: ask again later'),
+          makeProblem(
+            'unavailable',
+            'Requests may be waiting, and this id may be one of them: ask again later',
+          ),
         )
       case 'unknown':
         throw new HttpProblem(makeProblem('not-found', 'There is no request with this id'))

@@ -7,9 +7,18 @@ interface Standing {
   /** Where the log ends. */
   high: bigint | undefined
   /** What was read of it and is not settled. */
-  inHand: { nextOffset: bigint; oldest: number }[]
+  inHand: Held[]
   /** Since when there is something to read, though nothing of it is here; in ms, as all times. */
   unreadSince: number | undefined
+}
+
+interface Held {
+  firstOffset: bigint
+  nextOffset: bigint
+  /** The earliest timestamp. */
+  oldest: number
+  /** When it was first read: a timestamp may be none, or lie in the future. */
+  since: number
 }
 
 /** What a consumer has left to settle, as far as it knows by itself: it needs nothing that may be away. */
@@ -26,11 +35,12 @@ export function backlog() {
     fetched(partition: number, first: bigint, high: bigint, chunks: readonly Chunk[]) {
       const standing = standings.get(partition)
       if (!standing) return
-      standing.settled ??= first
+      const isAnew = standing.settled === undefined || standing.settled > high // or the log was made anew
+      if (isAnew) standing.settled = first
       standing.high = high
       standing.unreadSince = undefined
       const before = standing.inHand.filter(({ nextOffset }) => nextOffset <= first)
-      const now = chunks.map(({ nextOffset, records }) => ({ nextOffset, oldest: oldestOf(records) }))
+      const now = chunks.map((chunk) => heldSince(chunk, standing.inHand))
       standing.inHand = [...before, ...now]
     },
 
@@ -70,7 +80,7 @@ export function backlog() {
     oldestPendingSeconds(): number {
       const now = Date.now()
       const times = [...standings.values()].flatMap(({ inHand, unreadSince = now }) => [
-        ...inHand.map(({ oldest }) => oldest),
+        ...inHand.map(({ oldest, since }) => Math.min(oldest, since)),
         unreadSince,
       ])
       return (now - Math.min(now, ...times)) / 1_000
@@ -86,9 +96,17 @@ function lagOf({ settled = 0n, high = 0n }: Standing): number {
   return high > settled ? Number(high - settled) : 0
 }
 
+/** A chunk in hand; what comes again is as old as it was. */
+function heldSince({ firstOffset, nextOffset, records }: Chunk, earlier: readonly Held[]): Held {
+  const now = Date.now()
+  const again = earlier.filter((held) => held.firstOffset < nextOffset && held.nextOffset > firstOffset)
+  const since = Math.min(now, ...again.map((held) => held.since))
+  return { firstOffset, nextOffset, oldest: oldestOf(records, now), since }
+}
+
 /** The earliest timestamp; a record without one counts as of now. */
-function oldestOf(records: readonly KafkaMessage[]): number {
-  let oldest = Date.now()
+function oldestOf(records: readonly KafkaMessage[], now: number): number {
+  let oldest = now
   for (const { timestamp } of records) {
     const time = Number(timestamp)
     if (time > 0 && time < oldest) oldest = time

@@ -2,6 +2,7 @@ import { Kafka, logLevel, type SASLOptions } from 'kafkajs'
 import type { KafkaAccess } from '../config.ts'
 import type { Logger } from '../logger.ts'
 import { mendBrokerPool } from './broker-pool.ts'
+import { mendBrokers } from './brokers.ts'
 import { registerCodecs } from './codecs.ts'
 import { mendConnections } from './connections.ts'
 import { mendListOffsets } from './list-offsets.ts'
@@ -16,8 +17,13 @@ const RETRIED = ['Connection', 'Consumer', 'Runner', 'BrokerPool', 'SaslAuthenti
 /** What the brokers see in their logs. */
 export const CLIENT_ID = 'workflow-registrar'
 
-/** `asked`: somebody waits for an answer, so give up in time. `endless`: an outage is only to be waited out. */
-export type Patience = 'asked' | 'endless'
+/**
+ * `brief`: whoever asks asks again. `asked`: somebody waits for an answer, so give up in time. `endless`: an outage is
+ * only to be waited out.
+ */
+export type Patience = keyof typeof RETRIES
+
+const RETRIES = { brief: 4, asked: 8, endless: 1_000_000_000 }
 
 /**
  * A client of these brokers; it connects to nothing yet, but reads the files that TLS takes. Its log goes to ours, less
@@ -30,6 +36,7 @@ export function kafkaClient(
   patience: Patience = 'asked',
 ): Kafka {
   mendBrokerPool()
+  mendBrokers()
   mendConnections()
   mendRequestQueue()
   mendListOffsets()
@@ -44,7 +51,7 @@ export function kafkaClient(
     ...(sasl && { sasl: login(sasl) }),
     connectionTimeout: 3_000,
     requestTimeout: 10_000,
-    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: patience === 'asked' ? 8 : 1_000_000_000 },
+    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: RETRIES[patience] },
     logLevel: logLevel.WARN,
     logCreator:
       () =>

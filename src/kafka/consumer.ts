@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Batch, EachBatchPayload, Kafka } from 'kafkajs'
 import { Fault, type FaultClass } from '../domain/fault.ts'
 import type { Logger } from '../logger.ts'
-import { within } from '../within.ts'
+import { unlessAborted, within } from '../within.ts'
 import { alignment, LogMismatch } from './alignment.ts'
 import { backlog } from './backlog.ts'
 import { type Chunk, chunksOf, passage } from './chunks.ts'
@@ -27,6 +27,8 @@ export interface ConsumerParts {
     read(clusterId: string, topic: string): Promise<Map<number, bigint>>
   }
   readOffsets: () => Promise<LogOffsets>
+  /** Where the logs end for those who write: that is not settled either, though it cannot be read yet. */
+  readEnds: () => Promise<Map<number, bigint>>
   /** How far the group has committed each partition. */
   readCommitted: () => Promise<Map<number, bigint>>
   log: Logger
@@ -55,7 +57,7 @@ export interface ConsumerState {
 
 export interface RunningConsumer {
   state(): ConsumerState
-  /** Why it does not go on, a reason for each partition that waits, or one for the whole; empty when all is well. */
+  /** Why it does not go on, a reason for each partition that waits, or for the whole; empty when all is well. */
   troubles(): string[]
   /** Finishes the chunk in hand, commits, and leaves the group. */
   close(): Promise<void>
@@ -88,6 +90,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     settle,
     progress,
     readOffsets,
+    readEnds,
     readCommitted,
     log,
     onStep,
@@ -169,6 +172,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     assigned = undefined
     startAnew()
     if (restart) return
+    pending.assign([]) // others may have what it had
     const reason = kafkaRefusal(error)
     if (reason && isStarting) return firstJoin.reject(error)
     if (reason && reason !== refusal) log.error({ reason, err: error }, 'the worker waits')
@@ -191,7 +195,9 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     isBusy: (partition) =>
       lanes.isBusy(partition) || (partition === undefined ? waits.size > 0 : waits.has(partition)),
     async onLook(partitions) {
-      for (const { partition, settled, high } of partitions) pending.looked(partition, settled, high)
+      const ends = await readEnds()
+      for (const { partition, settled, high } of partitions)
+        pending.looked(partition, settled, ends.get(partition) ?? high)
       await aligned.sendBack(partitions)
     },
     onStall: onCrash,
@@ -205,7 +211,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
       eachBatch: takeBatch,
     })
   try {
-    await consumer.connect()
+    await unlessAborted(signal, consumer.connect())
     await consumer.subscribe({ topics: [topic], fromBeginning: true })
     await run()
     await Promise.race([
@@ -355,7 +361,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     }),
     troubles() {
       if (!assigned) return [refusal ?? 'the worker is not in its consumer group']
-      return [...standing().values()].flat()
+      return [...watching.silences(), ...[...standing().values()].flat()]
     },
     close,
   }

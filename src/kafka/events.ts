@@ -59,7 +59,7 @@ const addressed = {
     .max(255)
     .optional()
     .describe(
-      'Who asks: 1 to 255 characters, none of them a control character. It is believed, and stands on the workflow',
+      'Who asks: 1 to 255 characters, not all of them white space, and none of them a control, formatting or line-separating character. It is believed, and stands on the workflow',
     ),
   ...traceHeaders,
   ...echoed,

@@ -1,4 +1,5 @@
 import type { Admin } from 'kafkajs'
+import { toLogEnd } from './list-offsets.ts'
 import { retried } from './retried.ts'
 
 /** For each partition: the offset of its first record, and the offset after the last that a consumer may read. */
@@ -10,6 +11,12 @@ export async function readOffsets(admin: Admin, topic: string): Promise<LogOffse
   return new Map(
     offsets.map(({ partition, low, high }) => [partition, { low: BigInt(low), high: BigInt(high) }]),
   )
+}
+
+/** Where the log of each partition really ends now: past transactions that are open, whose records nobody may read yet. */
+export async function readEnds(admin: Admin, topic: string): Promise<Map<number, bigint>> {
+  const offsets = await toLogEnd(() => readOffsets(admin, topic))
+  return new Map(Array.from(offsets, ([partition, { high }]) => [partition, high]))
 }
 
 /** How far a group has committed each partition; one that it never committed is absent. */

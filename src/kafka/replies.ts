@@ -6,7 +6,7 @@ import { TimeLimitExceeded, within } from '../within.ts'
 import type { ReplyFallback } from './events.ts'
 import { type ReplyParts, replyMessage, withFallback, withoutDetails, withoutEcho } from './messages.ts'
 import { type Addressed, causes, NoSuchPartition, type Publisher, PublishFailure } from './publish.ts'
-import { fallbackAttributes } from './record-spans.ts'
+import { fallbackAttributes, sending } from './record-spans.ts'
 import type { Destination } from './reply-to.ts'
 
 /** A reply that has no topic yet. */
@@ -102,6 +102,7 @@ export function openReplies(parts: RepliesParts): Replies {
   }
 
   function fallenBack(reply: Reply, fallback: ReplyFallback): Addressed {
+    reply.span?.become(sending(defaultTopic))
     reply.span?.set(fallbackAttributes(fallback))
     return addressed(reply, defaultTopic, (message) => withFallback(message, fallback))
   }

@@ -2,6 +2,7 @@ import type { KafkaMessage, Message } from 'kafkajs'
 import type { MakeProblem } from '../domain/problem.ts'
 import type { Log, LogProgress } from '../domain/progress.ts'
 import type { Registered } from '../domain/request.ts'
+import type { TraceContext } from '../domain/trace-context.ts'
 import type { Logger } from '../logger.ts'
 import type { TellOutcome } from '../outcome-log.ts'
 import type { Register } from '../register.ts'
@@ -13,7 +14,9 @@ import { type Decoded, decodeRecord } from './decode.ts'
 import { type Addressed, type Publisher, PublishFailure } from './publish.ts'
 import { undecodableBatch } from './record-batches.ts'
 import { deadLetterNames, processing, sending } from './record-spans.ts'
-import { type Replies, type Reply, replyFor } from './replies.ts'
+import { rememberedRecords } from './remembered.ts'
+import { type Replies, replyFor } from './replies.ts'
+import type { ReplyTo } from './reply-to.ts'
 
 /** What a worker has done with a chunk, in this order. */
 export type Step = 'fetched' | 'stored' | 'parked' | 'announced' | 'settled'
@@ -25,6 +28,7 @@ export interface SettleParts {
   deadLetterTopic: string
   publisher: Pick<Publisher, 'sendAll'>
   replies: Pick<Replies, 'send' | 'topicFor'>
+  /** Told each record whose outcome is stored, once however often its reply is tried. */
   tellOutcome: TellOutcome
   /** Told each record that is on the dead-letter topic now. */
   onParked: (deadLetterClass: DeadLetterClass) => void
@@ -64,8 +68,10 @@ export function settleWith({
   tracing,
   onStep,
 }: SettleParts): Settle {
-  /** Of each partition, the records that are parked, though their chunk is not settled yet. */
-  const parkedBefore = new Map<number, Set<string>>()
+  /** The records that are parked, though their chunk is not settled yet. */
+  const parkedBefore = rememberedRecords()
+  /** Those that were told of. */
+  const toldBefore = rememberedRecords()
 
   return async function settle(placed) {
     onStep('fetched')
@@ -97,23 +103,38 @@ export function settleWith({
 
     const outcomes = registered.values()
     const letters: Letter[] = []
-    const due: Reply[] = []
+    const answered: Answered[] = []
     for (const { record, from, attempts, request, unreadable, replyTo, trace, span } of decoded) {
       const outcome = request ? outcomes.next().value : undefined
       const cause = unreadable ?? causeOf(outcome)
       const { partition } = from
       if (outcome) span?.set(requestAttributes('async', outcome))
       if (cause) span?.fail(deadLetterNames(cause))
-      if (cause && !parkedBefore.get(partition)?.has(placeOf(record)))
+      if (cause && !parkedBefore.has(partition, record))
         letters.push({
           letter: park(record, from, cause, attempts, outcome?.requestId),
           ...{ record, partition, class: cause.class },
         })
       if (!outcome || !replyTo) continue
-      tellOutcome(log, outcome)
-      const sent = span?.begin(sending(replies.topicFor(replyTo.destination)))
-      due.push(replyFor({ settled: outcome, replyTo, trace: sent?.context ?? trace, makeProblem }, sent))
+      if (!toldBefore.has(partition, record)) tellOutcome(log, outcome)
+      answered.push({ outcome, replyTo, trace, span })
     }
+    try {
+      await parkAll(letters)
+      onStep('parked')
+      await reply(answered)
+    } catch (error) {
+      for (const { record, from } of decoded) toldBefore.add(from.partition, record)
+      throw error
+    }
+    for (const { from } of placed) {
+      parkedBefore.forget(from.partition)
+      toldBefore.forget(from.partition)
+    }
+    onStep('announced')
+  }
+
+  async function parkAll(letters: readonly Letter[]) {
     const left = new Set(
       await publisher.sendAll(
         letters.map(({ letter }) => letter),
@@ -122,14 +143,18 @@ export function settleWith({
     )
     for (const { letter, record, partition, class: deadLetterClass } of letters) {
       if (left.has(letter)) continue
-      parkedBefore.set(partition, (parkedBefore.get(partition) ?? new Set()).add(placeOf(record)))
+      parkedBefore.add(partition, record)
       onParked(deadLetterClass)
     }
     if (left.size > 0) throw new PublishFailure(`The topic ${deadLetterTopic} takes no dead letter at all`)
-    onStep('parked')
+  }
+
+  async function reply(answered: readonly Answered[]) {
+    const due = answered.map(({ outcome, replyTo, trace, span }) => {
+      const sent = span?.begin(sending(replies.topicFor(replyTo.destination)))
+      return replyFor({ settled: outcome, replyTo, trace: sent?.context ?? trace, makeProblem }, sent)
+    })
     await tracedTogether(spansOf(due), () => replies.send(due))
-    for (const { from } of placed) parkedBefore.delete(from.partition)
-    onStep('announced')
   }
 
   function park(
@@ -139,17 +164,10 @@ export function settleWith({
     attempts: number,
     requestId?: string,
   ) {
+    const { topic, partition } = from
     const level = undecodableBatch(record) ? 'error' : 'warn' // many requests may be in it
-    log[level](
-      {
-        topic: from.topic,
-        partition: from.partition,
-        offset: record.offset,
-        request_id: requestId,
-        ...cause,
-      },
-      'dead letter',
-    )
+    if (!toldBefore.has(partition, record))
+      log[level]({ topic, partition, offset: record.offset, request_id: requestId, ...cause }, 'dead letter')
     return parked(deadLetter(record, from, { cause, attempts, requestId }))
   }
 
@@ -170,11 +188,14 @@ interface Letter {
   class: DeadLetterClass
 }
 
-function causeOf(outcome: Registered | undefined): DeadLetterCause | undefined {
-  return outcome?.outcome === 'failed' ? { class: 'failed', code: outcome.failure, detail: null } : undefined
+/** A request whose outcome is due to whoever sent it. */
+interface Answered {
+  outcome: Registered
+  replyTo: ReplyTo
+  trace: TraceContext | undefined
+  span: Span | undefined
 }
 
-/** A log that was made anew has the same offsets again. */
-function placeOf({ offset, timestamp }: KafkaMessage): string {
-  return `${offset} ${timestamp}`
+function causeOf(outcome: Registered | undefined): DeadLetterCause | undefined {
+  return outcome?.outcome === 'failed' ? { class: 'failed', code: outcome.failure, detail: null } : undefined
 }

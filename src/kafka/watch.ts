@@ -18,6 +18,14 @@ export interface WatchParts {
   joinMs?: number
   /** After this long with records to settle, of which none is, a partition counts as standing still. */
   standstillMs?: number
+  /** After this long without an answer to what it asks, a server counts as away. */
+  silenceMs?: number
+}
+
+/** Why a look finds nothing, by who was asked. */
+const SILENT = {
+  kafka: 'Kafka does not answer for the request topic',
+  database: 'PostgreSQL does not tell how far the log is settled',
 }
 
 /** How far a partition was settled at a look, and since when it was not settled further, though it could be. */
@@ -30,19 +38,25 @@ interface Progress {
 export function watch(parts: WatchParts) {
   const { readOffsets, readProgress, assigned, isBusy, onLook, onStall } = parts
   const { intervalMs = 2_000, stallMs = 60_000, joinMs = 120_000, standstillMs = 20_000 } = parts
+  const { silenceMs = 10_000 } = parts
   let mismatches = new Map<number, string>()
   let standstills = new Map<number, string>()
   let lastProgress = new Map<number, Progress>()
   /** When each partition last moved, or had no reason to. */
   let lastActive = new Map<number, number>()
+  /** Since when each server owes an answer. */
+  const askedAt = new Map<keyof typeof SILENT, number>()
   /** When it was first seen outside its group. */
   let outsideSince: number | undefined
   let stopped = false
   let looking = false
 
   async function look() {
-    const progress = await readProgress() // before the ends: what is settled in between must not look like too much
-    const offsets = await readOffsets()
+    // Before the ends: what is settled in between must not look like too much.
+    const [told] = await Promise.allSettled([ask('database', readProgress)])
+    const offsets = await ask('kafka', readOffsets)
+    if (told.status === 'rejected') throw told.reason
+    const progress = told.value
     const now = Date.now()
     const found = new Map<number, string>()
     const sound: { partition: number; settled: bigint; high: bigint }[] = []
@@ -73,6 +87,13 @@ export function watch(parts: WatchParts) {
     mismatches = found
     standstills = standingStill(sound, now)
     await onLook?.(sound)
+  }
+
+  async function ask<T>(server: keyof typeof SILENT, question: () => Promise<T>): Promise<T> {
+    if (!askedAt.has(server)) askedAt.set(server, Date.now())
+    const answer = await question()
+    askedAt.delete(server)
+    return answer
   }
 
   /** Of these partitions, those of which nothing is settled, each with the reason in words. */
@@ -118,6 +139,11 @@ export function watch(parts: WatchParts) {
     mismatches: (): ReadonlyMap<number, string> => mismatches,
     /** Why partitions count as standing still. */
     standstills: (): ReadonlyMap<number, string> => standstills,
+    /** Who has not answered for long, in words. */
+    silences(): string[] {
+      const before = Date.now() - silenceMs
+      return [...askedAt].filter(([, since]) => since < before).map(([server]) => SILENT[server])
+    },
     /** A partition showed a sign of life. */
     active(partition: number) {
       lastActive.set(partition, Date.now())

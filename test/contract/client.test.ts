@@ -266,6 +266,38 @@ test('the token is asked for before each request, and goes with it', async () =>
   expect(sent).toEqual(['Bearer first', null, 'Bearer third'])
 })
 
+test.each<[string, string, () => string]>([
+  [
+    'a token that cannot be had',
+    'no token today',
+    () => {
+      throw new TypeError('no token today')
+    },
+  ],
+  ['a token that no header can carry', 'The token has characters that no header may have', () => 'a\nb'],
+  ['a token of other letters', 'The token has characters that no header may have', () => 'ключ'],
+])('%s is thrown at once, and nothing is sent', async (_, words, token) => {
+  let asked = 0
+  let sent = 0
+  const again = new AbortController()
+  const registrar = createRegistrarClient({
+    baseUrl: 'http://127.0.0.1',
+    async token() {
+      asked += 1
+      if (asked > 2) again.abort(new Error('asked again'))
+      return token()
+    },
+    async fetch() {
+      sent += 1
+      return Response.json({})
+    },
+  })
+  await expect(registrar.GET('/api/v1/workflows')).rejects.toThrow(new TypeError(words))
+  const waiting = registrar.waitForOutcome(LOCATION, { signal: again.signal })
+  await expect(waiting).rejects.toThrow(new TypeError(words))
+  expect({ asked, sent }).toEqual({ asked: 2, sent: 0 })
+})
+
 test('a token that is refused ends the waiting with the problem', async () => {
   const issuer = await startIssuer()
   onTestFinished(() => issuer.close())

@@ -4,8 +4,10 @@ import pino from 'pino'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { isMigrated, migrate } from '../../src/db/migrate.ts'
 import { openDb } from '../../src/db/open.ts'
-import { StartError } from '../../src/start-error.ts'
+import { reaching, StartError } from '../../src/start-error.ts'
+import { startStoring, toFirstMigration } from '../support/first-schema.ts'
 import { openRegistry, type Registry } from '../support/registry.ts'
+import { until } from '../support/until.ts'
 import { makeWorld, startApp, type World } from '../support/world.ts'
 
 async function emptyWorld(): Promise<World> {
@@ -85,6 +87,66 @@ test('a role with a name and password that need quoting can log in', async () =>
   onTestFinished(() => client.end())
   const { rows } = await client.query('select current_user, count(*) from workflow')
   expect(rows).toEqual([{ current_user: name, count: '0' }])
+})
+
+describe('while somebody reads both tables for long', () => {
+  async function readLong(world: World): Promise<pg.Client> {
+    const reader = new pg.Client({ connectionString: world.infrastructure.migrateDatabaseUrl })
+    await reader.connect()
+    onTestFinished(() => reader.end())
+    await reader.query('begin; lock table workflow, registration_request in access share mode') // as pg_dump does
+    return reader
+  }
+
+  test('a migration waits, others read and create meanwhile, and after that it is done', async () => {
+    const world = await emptyWorld()
+    await toFirstMigration(world)
+    const storing = startStoring(world)
+    const reader = await readLong(world)
+    const migrating = migrateWorld(world)
+    const tries = new Set<number>()
+    await until('two tries in vain', async () => {
+      const { rows } = await world.owner.query(
+        `select extract(epoch from xact_start)::float8 as began from pg_stat_activity
+          where datname = current_database() and application_name like '% migrate' and wait_event_type = 'Lock'`,
+      )
+      for (const { began } of rows) tries.add(began)
+      return tries.size > 2
+    })
+    await storing.goesOn()
+    expect(await hasPrincipals(world)).toBe(false)
+    await reader.query('commit')
+    await migrating
+    expect(await hasPrincipals(world)).toBe(true)
+    await storing.goesOn()
+    const { stored, faults } = await storing.stop()
+    expect(faults).toEqual([])
+    const { rows } = await world.owner.query('select created_by_request::text as id from workflow order by 1')
+    expect(rows.map(({ id }) => id)).toEqual(stored.toSorted())
+  })
+
+  test('a migration gives up in the end, says why in one sentence, and has changed nothing', async () => {
+    const world = await emptyWorld()
+    await toFirstMigration(world)
+    await readLong(world)
+    const { migrateDatabaseUrl, databaseUrl } = world.infrastructure
+    await expect(
+      reaching('MIGRATE_DATABASE_URL', () => migrate(migrateDatabaseUrl, databaseUrl, { patienceMs: 0 })),
+    ).rejects.toEqual(
+      new StartError(
+        'Cannot start: PostgreSQL (MIGRATE_DATABASE_URL) does not let us have a table, because somebody else holds a lock on it: pg_stat_activity and pg_locks say who (55P03)',
+      ),
+    )
+    expect(await hasPrincipals(world)).toBe(false)
+  })
+
+  async function hasPrincipals(world: World): Promise<boolean> {
+    const { rows } = await world.owner.query(
+      `select count(*)::int as count from information_schema.columns
+        where table_schema = 'public' and column_name = 'principal'`,
+    )
+    return rows[0].count === 2
+  }
 })
 
 describe("the service's role", () => {

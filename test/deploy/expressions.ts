@@ -34,5 +34,5 @@ export function groupingIn(expression: string): string[] {
 
 /** The labels that a text for people names: of a legend, or of an alert. */
 export function labelsNamedIn(text: string): string[] {
-  return Array.from(text.matchAll(/\{\{\s*(?:\$labels\.)?(\w+)\s*\}\}/g), ([, label]) => label!)
+  return Array.from(text.matchAll(/\{\{\s*(?:\$labels\.)?(?!end\b)(\w+)\s*\}\}/g), ([, label]) => label!)
 }

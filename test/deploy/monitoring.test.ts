@@ -4,10 +4,12 @@ import path from 'node:path'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { parse } from 'yaml'
 import { everyOutcome } from '../support/every-outcome.ts'
-import { get } from '../support/http.ts'
-import { readSamples, type Sample } from '../support/metrics.ts'
+import { get, post } from '../support/http.ts'
+import { readSamples, type Sample, scrape } from '../support/metrics.ts'
+import { dial } from '../support/raw-http.ts'
 import { sharedService } from '../support/shared-service.ts'
 import { until } from '../support/until.ts'
+import { aWorkflow } from '../support/workflows.ts'
 import { groupingIn, labelsNamedIn, selectorsIn } from './expressions.ts'
 import { promtool } from './promtool.ts'
 import { SECTIONS } from './runbook.ts'
@@ -24,7 +26,7 @@ interface AlertTests {
 }
 
 interface Dashboard {
-  templating: { list: { name: string; type: string; query: string }[] }
+  templating: { list: { name: string; type: string; query: string | { query: string } }[] }
   panels: {
     title: string
     datasource: { uid: string }
@@ -58,6 +60,17 @@ describe('the metrics of a service that has seen every outcome', () => {
   beforeAll(async () => {
     await everyOutcome(service)
     await get(`${service.url}/health/live`)
+    await post(`${service.url}/api/v1/workflows/batch`, { workflows: [aWorkflow()] })
+    const leaving = dial(service.url)
+    leaving.say(
+      'POST /api/v1/workflows HTTP/1.1\r\nhost: test\r\ncontent-length: 10\r\nexpect: 100-continue\r\n',
+    )
+    leaving.say('content-type: application/json\r\n\r\n')
+    await until('a request that is read', () => leaving.heard().includes('100 Continue'))
+    leaving.hangUp()
+    await until('a caller who has left', async () =>
+      (await scrape(service.metricsUrl)).some(({ labels }) => labels.status === 'aborted'),
+    )
     await until('readiness', async () => (await get(`${service.url}/health/ready`)).status === 200)
     text = await (await fetch(service.metricsUrl)).text()
     samples = readSamples(text)
@@ -74,6 +87,7 @@ describe('the metrics of a service that has seen every outcome', () => {
       const found = samples.filter(({ name }) => name === metric)
       expect(found, metric).not.toEqual([])
       for (const { label, operator, value } of matchers) {
+        if (OF_PROMETHEUS.has(label)) continue
         const known = found.flatMap(({ labels }) => labels[label] ?? [])
         const wanted = operator.includes('~') ? value.split('|') : [value]
         for (const one of wanted) {
@@ -108,6 +122,14 @@ describe('the alerts', () => {
   const tried = (parse(read('test', 'deploy', 'alerts.test.yaml')) as AlertTests).tests.flatMap(
     (one) => one.alert_rule_test,
   )
+  test('tell of each job by itself', () => {
+    for (const { alert, expr } of alerts) {
+      const groups = [...expr.matchAll(/\b(?:sum|max|min|avg|count)\b(?! by \(job\b)/g)]
+      expect(groups, alert).toEqual([])
+      expect(groupingIn(expr), alert).toContain('job')
+    }
+  })
+
   test.each(alerts.map((alert) => [alert.alert, alert] as const))(
     '%s: has a severity, a heading in the runbook, and a test of each kind',
     (name, { labels, annotations }) => {
@@ -125,10 +147,21 @@ describe('the dashboard', () => {
   test('asks the data source that its reader chooses', () => {
     expect(dashboard.templating.list).toMatchObject([
       { name: 'datasource', type: 'datasource', query: 'prometheus' },
+      { name: 'job', type: 'query', query: { query: 'label_values(registrar_build_info, job)' } },
     ])
     for (const { datasource, targets } of dashboard.panels)
       for (const { uid } of [datasource, ...targets.map((target) => target.datasource)])
         expect(uid).toBe('$' + '{datasource}')
+  })
+
+  test('shows the jobs that its reader chooses, and nothing of others', () => {
+    for (const [, { where, expr }] of QUERIES.slice(alerts.length))
+      for (const { metric, matchers } of selectorsIn(expr))
+        expect(matchers, `${where}: ${metric}`).toContainEqual({
+          label: 'job',
+          operator: '=~',
+          value: '$job',
+        })
   })
 
   test('asks in expressions that Prometheus takes', async () => {
@@ -137,7 +170,7 @@ describe('the dashboard', () => {
     const rules = dashboard.panels.flatMap(({ targets }, panel) =>
       targets.map(({ expr }, index) => ({
         record: `panel:${panel}:${index}`,
-        expr: expr.replaceAll('$__rate_interval', '5m'),
+        expr: expr.replaceAll('$__rate_interval', '5m').replaceAll('$job', 'registrar'),
       })),
     )
     const file = path.join(folder, 'rules.json') // JSON is YAML
@@ -152,6 +185,7 @@ describe('the dashboard', () => {
     ['the oldest that is pending', 'registrar_oldest_pending_age_seconds'],
     ['dead letters', 'registrar_dead_letters_total'],
     ['retries by class', 'registrar_retries_total'],
+    ['whether the worker goes on', 'registrar_worker_troubles'],
     ['pools', 'registrar_pool_connections'],
     ['the event loop', 'nodejs_eventloop_lag_p99_seconds'],
     ['HTTP by status', 'registrar_http_requests_total'],

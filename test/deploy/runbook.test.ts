@@ -63,7 +63,11 @@ test('every process, file, deployment and variable that it names is there', asyn
 
 test('every metric that it names is there, with that label', async () => {
   const metrics = openMetrics()
-  metrics.worker(() => undefined)
+  metrics.worker(
+    () => undefined,
+    () => [],
+  )
+  metrics.answered('none', 'aborted', 0)
   const text = await metrics.text()
   const named = [...RUNBOOK.matchAll(/`((?:registrar|nodejs)_\w+)(?:\{(\w+)="(\w+)"\})?`/g)]
   expect(named.length).toBeGreaterThan(0)

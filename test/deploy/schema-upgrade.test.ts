@@ -1,9 +1,11 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { makeBuild } from '../support/build.ts'
+import { startStoring, toFirstMigration } from '../support/first-schema.ts'
 import { get } from '../support/http.ts'
 import { countRecords } from '../support/log-ends.ts'
 import type { ServiceProcess } from '../support/process.ts'
 import { startLoad } from '../support/steady-load.ts'
+import { runScript } from '../support/tool.ts'
 import { until } from '../support/until.ts'
 import { makeWorld } from '../support/world.ts'
 
@@ -75,6 +77,35 @@ test('processes of this version go on, and start, while and after a later versio
   expect(rows).toEqual([{ outcome: 'created', later: null, count: load.ended.length }])
   expect(await countRecords(world, world.env.DEAD_LETTER_TOPIC!)).toBe(0)
   expect([...old, ...late].flatMap(complaints)).toEqual([])
+})
+
+test('the migrations after the first are applied under load, and lose nothing of what was and is stored', async () => {
+  const world = await makeWorld()
+  onTestFinished(() => world.close())
+  await toFirstMigration(world)
+  const build = await makeBuild()
+  const storing = startStoring(world)
+  await storing.goesOn()
+  const migrated = await runScript(['dist/migrate.js'], { env: world.env, cwd: build.folder })
+  expect(migrated).toMatchObject({ code: 0, stderr: '' })
+  await storing.goesOn()
+  const { stored, faults } = await storing.stop()
+  expect(faults).toEqual([])
+  const { rows } = await world.owner.query(
+    `select request_id::text as id from registration_request join workflow on created_by_request = request_id
+      where registration_request.principal is null and workflow.principal is null order by 1`,
+  )
+  expect(rows.map(({ id }) => id)).toEqual(stored.toSorted())
+
+  const { MIGRATE_DATABASE_URL: _, ...asService } = world.env
+  const ingress = await build.start('ingress', asService)
+  await isReady(ingress)
+  for (const id of [stored[0], stored.at(-1)]) {
+    const { body: ended } = await get(`${ingress.url}/api/v1/workflow-requests/${id}`)
+    expect(ended).toMatchObject({ request_id: id, state: 'created', workflow_name: `wf-${id}` })
+    const { body: workflow } = await get(`${ingress.url}/api/v1/workflows/${ended.workflow_id}`)
+    expect(workflow).toMatchObject({ workflow_name: `wf-${id}`, principal: null })
+  }
 })
 
 const isReady = ({ url }: ServiceProcess) =>

@@ -4,7 +4,7 @@ import { ANYBODY, type Caller, isPrincipal, maySee, SCOPES } from '../../src/dom
 import { runs } from '../support/seeded.ts'
 
 describe('a principal', () => {
-  test.each(['a', ' ', 'auth0|5f7c', 'Zoë 🚀', '\u{feff}a', 'x'.repeat(255), '🚀'.repeat(255)])(
+  test.each(['a', ' a', 'auth0|5f7c', 'Zoë 🚀', 'José\u0301', 'x'.repeat(255), '🚀'.repeat(255)])(
     'may be %.20j',
     (text) => {
       expect(isPrincipal(text)).toBe(true)
@@ -17,6 +17,19 @@ describe('a principal', () => {
       expect(isPrincipal(value)).toBe(false)
     },
   )
+
+  test.each(['\u200b', '\u200d', '\u202e', '\u2066', '\u00ad', '\ufeff', '\u2028', '\u2029', '\u{e0041}'])(
+    'has nothing unseen in it, such as %j',
+    (unseen) => {
+      for (const text of [unseen, `a${unseen}`, `${unseen}a`, `a${unseen}b`])
+        expect(isPrincipal(text)).toBe(false)
+    },
+  )
+
+  test.each([' ', '   ', '\u00a0', '\u3000 \u2003'])('is not white space alone, such as %j', (text) => {
+    expect(isPrincipal(text)).toBe(false)
+    expect(isPrincipal(`${text}a`)).toBe(true)
+  })
 
   test('is a text that UTF-8 can carry', () => {
     fc.assert(

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { get, post } from '../support/http.ts'
 import { listen, produce } from '../support/kafka.ts'
 import { asAdmin } from '../support/log-ends.ts'
+import { scrape } from '../support/metrics.ts'
 import { until } from '../support/until.ts'
 import { aWorkflow } from '../support/workflows.ts'
 import { withService } from '../support/world.ts'
@@ -60,4 +61,40 @@ test('a dead letter is parked once, however often its chunk has to be settled an
   await until('the reply', () => replies.records.length > 0)
   expect(letters.records).toHaveLength(1)
   await Promise.all([replies.close(), letters.close()])
+})
+
+test('an outcome is counted and logged once, however often its reply cannot be sent', async () => {
+  const service = await withService()
+  const topic = service.env.REPLY_TOPIC!
+  const [taken, other] = [aWorkflow(), aWorkflow()]
+  await asAdmin(service, (admin) => admin.deleteTopics({ topics: [topic] }))
+  const bodies = [taken, taken, taken, other]
+  await produce(
+    service,
+    bodies.map((body) => ({ value: JSON.stringify(body), partition: 0 })),
+  )
+  const counted = async () => {
+    const samples = await scrape(service.metricsUrl)
+    const sum = (name: string) =>
+      samples.filter((one) => one.name === name).reduce((total, { value }) => total + value, 0)
+    return {
+      tries: sum('registrar_batch_requests_count'),
+      told: [sum('registrar_requests_total'), sum('registrar_replays_total')],
+      lines: service.logs.filter(({ msg }) => /^request (created|conflict)$/.test(msg)).length,
+    }
+  }
+  const once = { told: [4, 0], lines: 4 }
+  const away = await until('three tries', async () => {
+    const now = await counted()
+    return now.tries >= 3 && now
+  })
+  expect(away).toMatchObject(once)
+  await asAdmin(service, (admin) =>
+    admin.createTopics({ topics: [{ topic, numPartitions: 1 }], waitForLeaders: false }),
+  )
+  const replies = await listen(service, topic)
+  await until('the replies', () => replies.records.length >= bodies.length)
+  await until('the service is ready', async () => (await ready(service.url)).status === 200)
+  expect(await counted()).toMatchObject(once)
+  await replies.close()
 })

@@ -118,6 +118,26 @@ test('while PostgreSQL is away lag and age are told and grow, and are nothing on
   expect(last).toMatchObject({ age: 0, waiting: 0 })
 })
 
+test('while Kafka is away the worker tells that it does not go on, and once it is back no more', async () => {
+  const { servers, kafka, close } = await startOwnServers()
+  onTestFinished(close)
+  const world = await makeWorld(servers)
+  onTestFinished(() => world.close())
+  const app = await startApp(world)
+  onTestFinished(() => app.close())
+  const troubles = async () => valueIn(await scrape(app.metricsUrl), 'registrar_worker_troubles')
+  await until('the worker', async () => (await get(`${app.url}/health/ready`)).status === 200)
+  expect(await troubles()).toBe(0)
+
+  await kafka.stop()
+  await until('a reason', async () => (await troubles())! > 0)
+  const { status, body } = await get(`${app.url}/health/ready`)
+  expect(status).toBe(503)
+  expect(body.detail).toContain('Kafka does not answer for the request topic')
+  await kafka.start()
+  await until('no reason', async () => (await troubles()) === 0, 60_000)
+})
+
 test('a port for metrics that is taken is one sentence, which names its variable', async () => {
   const world = await makeWorld()
   onTestFinished(() => world.close())

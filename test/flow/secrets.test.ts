@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { get, patch, post } from '../support/http.ts'
+import { startIssuer } from '../support/issuer.ts'
 import { listen, plainKafka, produce, type Received } from '../support/kafka.ts'
 import { CANARY, inspect, inspected, leaks } from '../support/leaks.ts'
 import { hasAll } from '../support/log-ends.ts'
@@ -190,6 +191,103 @@ describe('what a record has in its headers', () => {
     )
     expect(echoing.length).toBeGreaterThan(0)
     for (const { value } of replies.records) expect(String(value)).not.toContain(CANARY)
+  })
+})
+
+describe('what a token has in it', () => {
+  /** A service whose issuer and audience have the canary in them, and the URL of whose keys has it too. */
+  async function guarded() {
+    const named = { iss: `https://${CANARY}.test`, aud: CANARY }
+    const issuer = await startIssuer()
+    onTestFinished(() => issuer.close())
+    const start = async () => {
+      const app = await startApp(world, {
+        roles: ['ingress'],
+        env: {
+          JWT_ISSUER: named.iss,
+          JWT_AUDIENCE: named.aud,
+          JWT_JWKS_URL: `${issuer.env.JWT_JWKS_URL}?key=${CANARY}`,
+          OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+        },
+      })
+      onTestFinished(() => app.close())
+      return app
+    }
+    const token: typeof issuer.token = (claims, options) => issuer.token({ ...named, ...claims }, options)
+    return { issuer, start, token }
+  }
+
+  /** Comes to every operation with it, and to the three doors with a request. */
+  async function comeTo({ url }: TestApp, token: string): Promise<number[]> {
+    const bearer = { authorization: `Bearer ${token}` }
+    const workflow = aWorkflow()
+    const created = await post(url + SYNC, workflow, bearer)
+    const answers = [
+      created,
+      await post(url + SYNC, workflow, bearer),
+      await post(`${url}${SYNC}/batch`, { workflows: [workflow, {}] }, bearer),
+      await post(url + ASYNC, aWorkflow(), { ...bearer, 'idempotency-key': crypto.randomUUID() }),
+      await get(`${url}${ASYNC}/${created.body.created_by_request ?? crypto.randomUUID()}`, bearer),
+      await get(url + ASYNC, bearer),
+      await get(url + SYNC, bearer),
+      await patch(`${url}${SYNC}/${created.body.workflow_id}`, { status: 'disabled' }, bearer),
+    ]
+    return answers.map(({ status }) => status)
+  }
+
+  const sub = `somebody ${CANARY}`
+  const everything = { sub, jti: CANARY, azp: CANARY, [CANARY]: { [CANARY]: [CANARY] } }
+  const scope = `workflows:read workflows:write workflows:operate ${CANARY}`
+
+  test('is told by no surface, but for its name on what it made', async () => {
+    const { start, token } = await guarded()
+    const app = await start()
+    const good = await token({ ...everything, scope })
+    expect(await comeTo(app, good)).toEqual([201, 409, 200, 202, 200, 200, 200, 200])
+    const made = await world.owner.query('select from workflow where principal = $1', [sub])
+    expect(made.rowCount).toBeGreaterThan(0)
+
+    const forbidden = await token({ ...everything, scope: CANARY })
+    expect(new Set(await comeTo(app, forbidden))).toEqual(new Set([403]))
+    const [head = '', payload = '', signature = ''] = good.split('.')
+    const unreadable = Buffer.from(`{"alg":"${CANARY}","kid":"${CANARY}","${CANARY}`).toString('base64url')
+    for (const refused of [
+      await token({ ...everything, scope, iss: `https://${CANARY}.example` }),
+      await token({ ...everything, scope, aud: [CANARY.toUpperCase(), `${CANARY}.`] }),
+      await token({ ...everything, scope, exp: 1 }),
+      await token({ ...everything, scope, sub: CANARY.repeat(20) }),
+      await token({ ...everything, scope }, { header: { kid: CANARY } }),
+      await token(
+        { ...everything, scope },
+        { header: { kid: CANARY, typ: CANARY, jku: `https://${CANARY}/` } },
+      ),
+      ...[CANARY, `${CANARY}.${CANARY}.${CANARY}`, `${head}.${CANARY}.${signature}`],
+      ...[`${head}.${payload}.${CANARY}`, `${CANARY}.${payload}.${signature}`, `${good}${CANARY}`],
+      ...[`${unreadable}.${payload}.${signature}`, `${good} ${CANARY}`, CANARY.repeat(500)],
+    ])
+      expect(new Set(await comeTo(app, refused)), refused).toEqual(new Set([401]))
+    expect(await (await fetch(app.metricsUrl)).text()).not.toContain(CANARY)
+    expect(JSON.stringify(app.logs)).not.toContain(good.slice(0, 40))
+    expect(leaks()).toEqual([])
+  })
+
+  test('is told by no surface while its issuer answers with anything else than keys, and neither is where that is', async () => {
+    const { issuer, start, token } = await guarded()
+    const good = await token({ ...everything, scope })
+    for (const [code, answer] of [
+      ['NOT_A_JWKS', `{"${CANARY}`],
+      ['NOT_A_JWKS', `{"keys":["${CANARY}"]}`],
+      ['HTTP_418', CANARY],
+    ] as const) {
+      issuer.answer((response) => response.writeHead(code === 'HTTP_418' ? 418 : 200, CANARY).end(answer))
+      const app = await start()
+      expect(new Set(await comeTo(app, good))).toEqual(new Set([503]))
+      expect(await get(`${app.url}/health/ready`)).toMatchObject({
+        status: 503,
+        body: { detail: expect.stringContaining(`the keys of JWT_JWKS_URL cannot be had (${code})`) },
+      })
+    }
+    expect(leaks()).toEqual([])
   })
 })
 

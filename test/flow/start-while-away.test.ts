@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { Role } from '../../src/app.ts'
 import { type Answer, get, post } from '../support/http.ts'
 import { type OwnServers, startOwnServers } from '../support/own-servers.ts'
@@ -108,7 +111,9 @@ test.each(['PostgreSQL', 'Kafka', 'both'])(
     )
     await Promise.all(absent.map((server) => server.stop()))
     const worker = await startProcess('worker', world)
-    expect(worker.lines.filter((line) => line.startsWith('Waiting: '))).toHaveLength(absent.length)
+    const waitsFor = (server: string) => worker.lines.some((line) => line.startsWith(`Waiting: ${server}`))
+    expect(waitsFor('PostgreSQL')).toBe(away !== 'Kafka')
+    expect(waitsFor('Kafka')).toBe(away !== 'PostgreSQL')
     expect(await ready(worker)).toMatchObject({
       status: 503,
       body: { detail: expect.stringContaining('the worker has not joined its consumer group yet') },
@@ -143,11 +148,51 @@ test('a worker that waits goes on waiting while something else takes the connect
   await isReady(worker)
 })
 
+describe('while Kafka takes connections and never answers', () => {
+  beforeEach(() => void process.kill(own.kafka.pid()!, 'SIGSTOP'))
+  const wake = () => process.kill(own.kafka.pid()!, 'SIGCONT')
+  afterEach(wake)
+
+  test('an ingress waits, and opens its asynchronous door when it answers', async () => {
+    const ingress = await started('ingress')
+    expect((await now(ingress)).status).toBe(201)
+    expect((await later(ingress)).status).toBe(503)
+    wake()
+    await isReady(ingress, isOpen)
+    expect((await later(ingress)).status).toBe(202)
+    expect(ingress.crashes).toEqual([])
+  })
+
+  test('a process that is told to stop during its start ends in good order, and never listens', async () => {
+    const script = fileURLToPath(new URL('../../src/bin/worker.ts', import.meta.url))
+    const child = spawn(process.execPath, [script], { env: world.env, stdio: ['ignore', 'pipe', 'inherit'] })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    const lines: string[] = []
+    createInterface(child.stdout).on('line', (line) => lines.push(line))
+    await until('PostgreSQL', () => lines.includes('PostgreSQL: the schema is up to date'))
+    child.kill('SIGTERM')
+    const [code] = await once(child, 'exit')
+    expect(code).toBe(0) // it is 1 where the end takes too long
+    expect(lines.join()).not.toContain('listening')
+  })
+})
+
 test('a process that waits for its servers ends at once when it is told to', async () => {
   await own.kafka.stop()
   const worker = await startProcess('worker', world)
   worker.kill('SIGTERM')
   expect((await worker.exited).code).toBe(0)
+})
+
+test('what keeps a worker from starting ends it with a sentence also when it had to wait before', async () => {
+  await own.postgres.stop()
+  const worker = await startProcess('worker', world, {
+    REQUEST_RETENTION_DAYS: '3',
+    TOPIC_RETENTION_DAYS: '3',
+  })
+  await own.postgres.start()
+  expect((await worker.exited).code).toBe(1)
+  expect(worker.stderr.join('\n')).toMatch(/^Cannot start: .*REQUEST_RETENTION_DAYS/)
 })
 
 test('what turns out to refuse us ends the process with a sentence', async () => {

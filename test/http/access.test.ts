@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { SCOPES } from '../../src/domain/access.ts'
+import { ANYBODY, SCOPES } from '../../src/domain/access.ts'
+import { problemsAt } from '../../src/domain/problem.ts'
 import { OPERATIONS } from '../../src/http/contract/openapi.ts'
+import { buildServer } from '../../src/http/server.ts'
+import { createLogger } from '../../src/logger.ts'
 import { operations } from '../contract/schemas.ts'
 import { get, patch, post } from '../support/http.ts'
 import { type Issuer, startIssuer } from '../support/issuer.ts'
@@ -180,7 +183,28 @@ describe('the token', () => {
   })
 })
 
-test('while the keys are away nobody is refused: 503, with a line in the log and nothing of the token', async () => {
+describe('a route', () => {
+  const makeProblem = problemsAt('https://problems.test')
+  const handler = async () => ({})
+
+  test.each([undefined, async () => ANYBODY])(
+    'below /api/ that does not say its scope is not put on',
+    async (readToken) => {
+      const build = (url: string, config = {}) =>
+        buildServer({
+          routes: [async (app) => void app.get(url, { config }, handler)],
+          ...{ makeProblem, log: createLogger('silent'), readToken },
+        })
+      await expect(build('/api/v2/anything')).rejects.toThrow(
+        'The route /api/v2/anything does not say its scope',
+      )
+      await (await build('/api/v2/anything', { scope: 'workflows:read' })).close()
+      await (await build('/anything')).close()
+    },
+  )
+})
+
+test('while the keys are away nobody is refused: both doors are shut, with a line in the log and nothing of the token', async () => {
   const away = await startIssuer()
   const token = await away.token({ scope: 'workflows:read' })
   await away.close()
@@ -196,9 +220,20 @@ test('while the keys are away nobody is refused: 503, with a line in the log and
     ])
     for (const part of token.split('.')) expect(JSON.stringify(closed.logs)).not.toContain(part)
     expectProblem(await get(closed.url + WORKFLOWS), 'unauthorized')
+    const ready = await get(`${closed.url}/health/ready`)
+    expectProblem(ready, 'unavailable')
+    expect(ready.body.detail).toBe('the keys of JWT_JWKS_URL cannot be had (ECONNREFUSED)')
   } finally {
     await closed.close()
   }
+})
+
+test('once the keys are there, both doors are open', async () => {
+  const ready = await until('readiness', async () => {
+    const answer = await get(`${app.url}/health/ready`)
+    return answer.status === 200 && answer
+  })
+  expect(ready.body).toEqual({ status: 'ready' })
 })
 
 test('where no tokens are asked for, one that is there changes nothing', async () => {

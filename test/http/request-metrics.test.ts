@@ -9,8 +9,11 @@ import { until } from '../support/until.ts'
 const makeProblem = problemsAt('https://problems.test')
 
 /** A server with these routes, and what it told of each request. */
-async function serverWith(routes: FastifyPluginAsync) {
-  const told: { operation: string; status: string; seconds: number }[] = []
+async function serverWith(
+  routes: FastifyPluginAsync,
+  timeouts: { requestTimeout?: number; headersTimeout?: number } = {},
+) {
+  const told: { operation: string; status: string; seconds: number | undefined }[] = []
   const app = await buildServer({
     routes: [routes],
     makeProblem,
@@ -18,6 +21,7 @@ async function serverWith(routes: FastifyPluginAsync) {
     onAnswered: (operation, status, seconds) => void told.push({ operation, status, seconds }),
   })
   onTestFinished(() => app.close())
+  Object.assign(app.server, timeouts)
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   return { url, told, tellsOf: (count: number) => until('all requests', () => told.length >= count) }
 }
@@ -87,4 +91,54 @@ test('a request whose body breaks off counts as aborted', async () => {
   line.hangUp()
   await tellsOf(1)
   expect(told).toMatchObject([{ operation: 'doIt', status: 'aborted' }])
+})
+
+test.each([
+  ['what is not HTTP', 'hello\r\n\r\n', '400'],
+  ['a head that is too large', `GET /it HTTP/1.1\r\nhost: test\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`, '431'],
+  ['CONNECT', 'CONNECT it HTTP/1.1\r\nhost: test\r\n\r\n', '404'],
+])('%s counts by its answer, as no operation and without a time', async (_, request, status) => {
+  const { url, told, tellsOf } = await serverWith(async (app) => {
+    app.get('/it', CONFIG, async () => 'done')
+  })
+  expect(await raw(url, request)).toMatchObject({ status: Number(status) })
+  await tellsOf(1)
+  expect(told).toEqual([{ operation: 'none', status, seconds: undefined }])
+})
+
+test('a body that cannot be read to its end counts by its answer, too', async () => {
+  const { url, told, tellsOf } = await serverWith(async (app) => {
+    app.post('/it', CONFIG, async () => 'done')
+  })
+  const head =
+    'POST /it HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n'
+  expect(await raw(url, `${head}zz\r\n`)).toMatchObject({ status: 400 })
+  await tellsOf(1)
+  expect(told).toEqual([{ operation: 'doIt', status: '400', seconds: expect.any(Number) }])
+})
+
+test('a body or a head that trickles counts as 408, once', async () => {
+  const { url, told, tellsOf } = await serverWith(
+    async (app) => {
+      app.post('/it', CONFIG, async () => 'done')
+    },
+    { requestTimeout: 200, headersTimeout: 200 },
+  )
+  const head = 'POST /it HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: 100\r\n'
+  const answers = await Promise.all([raw(url, `${head}\r\n{`), raw(url, head)])
+  expect(answers.map(({ status }) => status)).toEqual([408, 408])
+  await tellsOf(2)
+  expect(told.map(({ operation, status }) => `${operation} ${status}`).sort()).toEqual([
+    'doIt 408',
+    'none 408',
+  ])
+})
+
+test('of a pipeline that ends in what is not HTTP each part counts once, with its own answer', async () => {
+  const { url, told, tellsOf } = await serverWith(async (app) => {
+    app.get('/it', CONFIG, async () => 'done')
+  })
+  await raw(url, 'GET /it HTTP/1.1\r\nhost: test\r\n\r\nhello\r\n\r\n')
+  await tellsOf(2)
+  expect(told.map(({ operation, status }) => `${operation} ${status}`)).toEqual(['doIt 200', 'none 400'])
 })

@@ -1,8 +1,9 @@
 import { createHmac } from 'node:crypto'
-import type { ServerResponse } from 'node:http'
 import { exportSPKI, importJWK, type JWTPayload } from 'jose'
-import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { KeysUnavailable, type ReadToken, TokenRefused, tokensOf } from '../../src/http/tokens.ts'
+import pino from 'pino'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { type Keys, openKeys } from '../../src/http/keys.ts'
+import { type ReadToken, TokenRefused, tokensOf } from '../../src/http/tokens.ts'
 import { type Issuer, makeKey, startIssuer } from '../support/issuer.ts'
 
 let issuer: Issuer
@@ -11,8 +12,15 @@ let readToken: ReadToken
 beforeEach(async () => {
   const started = await startIssuer()
   issuer = started
-  readToken = tokensOf(issuer.settings)
-  return () => started.close()
+  let keys: Keys | undefined
+  readToken = (token) => {
+    keys ??= openKeys(started.settings.jwksUrl, pino({ level: 'silent' })) // once the test has all keys published
+    return tokensOf(started.settings, keys.find)(token)
+  }
+  return () => {
+    keys?.close()
+    return started.close()
+  }
 })
 
 const now = () => Math.floor(Date.now() / 1000)
@@ -162,71 +170,5 @@ describe('refused is a token', () => {
     const token = await issuer.token({ sub: 'a-secret-name', iss: 'a-secret-issuer' })
     const refusal = await readToken(token).catch((error: Error) => error.message)
     expect(refusal).not.toMatch(/secret/)
-  })
-})
-
-describe('the keys', () => {
-  test('are asked for once, and again when a token names one that is not there', async () => {
-    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() })
-    onTestFinished(() => void vi.useRealTimers())
-    const older = await issuer.token({ sub: 'older', exp: now() + 3_600 })
-    await Promise.all([readToken(older), readToken(older)])
-    await readToken(older)
-    expect(issuer.asked()).toBe(1)
-
-    issuer.keys.push(await makeKey())
-    const newer = () => issuer.token({ sub: 'newer', exp: now() + 3_600 })
-    await expect(readToken(await newer())).rejects.toThrow(TokenRefused) // so soon nobody asks again
-    expect(issuer.asked()).toBe(1)
-    vi.setSystemTime(Date.now() + 31_000)
-    expect(await readToken(await newer())).toMatchObject({ principal: 'newer' })
-    expect(await readToken(older)).toMatchObject({ principal: 'older' })
-    expect(issuer.asked()).toBe(2)
-
-    issuer.keys.shift() // the old one is no more
-    vi.setSystemTime(Date.now() + 31_000)
-    await expect(readToken(await issuer.token({}, { key: await makeKey() }))).rejects.toThrow(TokenRefused)
-    await expect(readToken(older)).rejects.toThrow(TokenRefused)
-    expect(await readToken(await newer())).toMatchObject({ principal: 'newer' })
-  })
-
-  const BROKEN: [string, (response: ServerResponse) => void][] = [
-    ['a failure', (response) => response.writeHead(500).end()],
-    ['no JSON', (response) => response.end('<html>')],
-    ['no keys', (response) => response.end('{}')],
-    ['keys that are none', (response) => response.end('{"keys":[1]}')],
-    ['a redirection', (response) => response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end()],
-    ['an end', (response) => response.destroy()],
-  ]
-  test.each(BROKEN)(
-    'are away with %s in their place, and of no token is anything said',
-    async (_what, answer) => {
-      issuer.answer(answer)
-      const token = await issuer.token()
-      await expect(readToken(token)).rejects.toThrow(KeysUnavailable)
-      issuer.answer(undefined)
-      expect(await readToken(token)).toMatchObject({ principal: 'somebody' })
-    },
-  )
-
-  test('are away where nobody listens, and the code says so', async () => {
-    const nobody = await startIssuer()
-    await nobody.close()
-    const failure = await tokensOf(nobody.settings)(await nobody.token()).catch((error) => error)
-    expect(failure).toBeInstanceOf(KeysUnavailable)
-    expect(failure.code).toBe('ECONNREFUSED')
-  })
-
-  test('are away where one of them cannot be used', async () => {
-    const key = await makeKey('RS256')
-    issuer.keys.push({ ...key, publicJwk: { ...key.publicJwk, n: 'AQAB' } })
-    await expect(readToken(await issuer.token({}, { key }))).rejects.toThrow(KeysUnavailable)
-  })
-
-  test('stay good while those who have them are away', async () => {
-    const token = await issuer.token()
-    await readToken(token)
-    issuer.answer((response) => response.destroy())
-    expect(await readToken(token)).toMatchObject({ principal: 'somebody' })
   })
 })

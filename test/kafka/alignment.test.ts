@@ -3,6 +3,7 @@ import { commit, committed, progressIn, tables } from '../support/group-offsets.
 import { get, post } from '../support/http.ts'
 import { listen, plainKafka, produce, type Received } from '../support/kafka.ts'
 import { asAdmin, countRecords, hasAll, logEnds } from '../support/log-ends.ts'
+import { scrape, valueIn } from '../support/metrics.ts'
 import { until } from '../support/until.ts'
 import { aWorkflow } from '../support/workflows.ts'
 import { makeWorld, startApp, type World } from '../support/world.ts'
@@ -307,4 +308,33 @@ test('a bare id is 503 while its record waits behind an open transaction, and pe
   await until('an outcome', async () => (await byPlace()).body.state === 'created')
   expect((await bare()).status).toBe(200)
   expect(status).toBe(503)
+})
+
+test('what waits behind an open transaction is lag that grows old, though the worker is well', async () => {
+  const { world, service } = await onePartition()
+  const backlog = async () => {
+    const samples = await scrape(service.metricsUrl)
+    return {
+      lag: valueIn(samples, 'registrar_lag_records', { partition: '0' }),
+      age: valueIn(samples, 'registrar_oldest_pending_age_seconds')!,
+    }
+  }
+  const producer = await startTransactional(world)
+  const open = await producer.transaction()
+  await open.send({ topic: world.env.REQUEST_TOPIC!, messages: [record()] })
+  await produce(world, [record(), record()])
+  const first = await until('the lag', async () => {
+    const now = await backlog()
+    return now.lag === 3 && now.age > 0 && now
+  })
+  await until('a greater age', async () => {
+    const now = await backlog()
+    return now.lag === 3 && now.age > first.age
+  })
+  expect((await get(`${service.url}/health/ready`)).status).toBe(200)
+  await open.abort()
+  await until('no lag', async () => (await backlog()).lag === 0)
+  expect((await backlog()).age).toBe(0)
+  const { rows } = await world.owner.query('select count(*)::int from workflow')
+  expect(rows).toEqual([{ count: 2 }])
 })

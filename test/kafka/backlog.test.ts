@@ -65,6 +65,30 @@ test.each(['-1', '0', 'soon', String(Date.now() + 3_600_000)])(
   },
 )
 
+test.each(['-1', '0', String(Date.now() + 3_600_000)])(
+  'a record with the timestamp %s grows old from when it first came, however often it comes again',
+  async (timestamp) => {
+    const chunk = aChunk(0n, 0)
+    const come = () =>
+      pending.fetched(0, 0n, 1n, [{ ...chunk, records: chunk.records.map((one) => ({ ...one, timestamp })) }])
+    come()
+    while (pending.oldestPendingSeconds() < 0.02) await new Promise(setImmediate)
+    come()
+    expect(pending.oldestPendingSeconds()).toBeGreaterThanOrEqual(0.02)
+    pending.settled(0, 1n)
+    expect(pending.oldestPendingSeconds()).toBe(0)
+  },
+)
+
+test('a log that was made anew is all that counts', () => {
+  pending.fetched(0, 0n, 100n, [aChunk(0n, 1)])
+  pending.settled(0, 100n)
+  pending.fetched(0, 0n, 40n, [aChunk(0n, 1)])
+  expect(pending.lag()).toEqual(new Map([[0, 40]]))
+  pending.settled(0, 40n)
+  expect(pending.lag()).toEqual(new Map([[0, 0]]))
+})
+
 test('a look tells of partitions of which nothing has come', () => {
   pending.looked(0, 10n, 40n)
   pending.looked(1, 7n, 7n)

@@ -170,8 +170,7 @@ describe('the principal of a record', () => {
     decodeRecord(aRecord({ headers: { principal } }), LOG).request?.principal
 
   test('is what its header says, byte for byte', () => {
-    for (const name of ['ci/payments', 'Zoë 🚀', '\u{feff}root', 'x'.repeat(255)])
-      expect(principalIn(name)).toBe(name)
+    for (const name of ['ci/payments', 'Zoë 🚀', 'x'.repeat(255)]) expect(principalIn(name)).toBe(name)
     expect(principalIn(['first', 'second'])).toBe('first')
   })
 
@@ -181,6 +180,7 @@ describe('the principal of a record', () => {
     ['cut in a character', Buffer.from('🚀').subarray(0, 3)],
     ['with a line feed', 'a\nb'],
     ['with NUL', 'a\0'],
+    ['with a byte order mark', '\u{feff}root'],
     ['of 256 characters', 'x'.repeat(256)],
     ['enormous', 'x'.repeat(1_000_000)],
   ])('is nobody where the header is %s', (_what, header) => {

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { type Addressed, NoSuchPartition, type Publisher, PublishFailure } from '../../src/kafka/publish.ts'
 import { openReplies, type Reply, ROUTE_TIMEOUT_MS } from '../../src/kafka/replies.ts'
 import { createLogger } from '../../src/logger.ts'
+import type { Span } from '../../src/span.ts'
 import { until } from '../support/until.ts'
 
 /** Time stands still unless a test moves it, so what is done meanwhile has waited for none. */
@@ -75,6 +76,27 @@ test('a topic that does not answer holds up one chunk for a moment, and from the
   await replies.send([reply('and again', 'mine')])
   expect(replies.here.at(-1)).toBe('and again')
   expect(asked).toBe(3)
+})
+
+test('the span of a reply is that of the topic it went to', async () => {
+  const told: Record<string, unknown>[] = []
+  const span: Span = {
+    context: { traceparent: '' },
+    begin: () => span,
+    set: (attributes) => void told.push(attributes),
+    become: ({ name, attributes }) => void told.push({ name, ...attributes }),
+    ...{ fail() {}, end() {} },
+  }
+  const replies = repliesOver(() => Promise.reject(new PublishFailure('no')))
+  const sent = replies.send([{ ...reply('a', 'mine'), span }])
+  await vi.advanceTimersByTimeAsync(10_000)
+  await sent
+  expect(replies.here).toEqual(['a'])
+  expect(Object.assign({}, ...told)).toMatchObject({
+    name: 'send default',
+    'messaging.destination.name': 'default',
+    'registrar.reply_fallback': 'refused',
+  })
 })
 
 test('while all of Kafka is silent for a while no topic is blamed for it', async () => {

@@ -14,6 +14,7 @@ import type { Certificate } from '../support/certificates.ts'
 import { expectSentence, failingStart, SECRET } from '../support/failing-start.ts'
 import { get, post } from '../support/http.ts'
 import { listen, plainKafka } from '../support/kafka.ts'
+import { scrape } from '../support/metrics.ts'
 import { SERVICE, type SecuredKafka, STRANGER, startSecuredKafka } from '../support/secured-kafka.ts'
 import { until } from '../support/until.ts'
 import { aWorkflow } from '../support/workflows.ts'
@@ -258,6 +259,9 @@ test('a worker whose login is revoked says so and waits, and goes on once it is 
   const app = await startWith(WAYS['PLAIN over TLS']!())
   const ready = () => get(`${app.url}/health/ready`)
   await until('readiness', async () => (await ready()).status === 200)
+  const partitions = async () =>
+    (await scrape(app.metricsUrl)).filter(({ name }) => name === 'registrar_lag_records').length
+  await until('its partitions to be told', async () => (await partitions()) > 0)
 
   const password = secured.passwords[SERVICE.username]!
   const changeTo = async (other: string) => {
@@ -274,6 +278,7 @@ test('a worker whose login is revoked says so and waits, and goes on once it is 
   const told = () => app.logs.filter(({ level, msg }) => level === 'error' && msg === 'the worker waits')
   await until('the worker to say so', () => told().length > 0)
   expect(told()[0]!.reason).toMatch(/refuses the login/)
+  expect(await partitions(), 'others may have them').toBe(0)
 
   await changeTo(password)
   expect(told()).toHaveLength(1)

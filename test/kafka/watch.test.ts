@@ -120,6 +120,55 @@ test.each(['readOffsets', 'readProgress'] as const)(
   },
 )
 
+describe('who does not answer', () => {
+  const SILENCE_MS = 50
+  const KAFKA = 'Kafka does not answer for the request topic'
+  const DATABASE = 'PostgreSQL does not tell how far the log is settled'
+
+  test.each([
+    ['refuses', () => Promise.reject(new Error('away'))],
+    ['is silent', () => new Promise<never>(() => {})],
+  ])('is told of once it was long enough, where it %s', async (_, answer) => {
+    const began = performance.now()
+    const one = watching({ silenceMs: SILENCE_MS, readOffsets: answer })
+    await until('the reason', () => one.silences().length > 0)
+    expect(performance.now() - began).toBeGreaterThan(SILENCE_MS)
+    expect(one.silences()).toEqual([KAFKA])
+  })
+
+  test('is told of by name, and no more once it answers', async () => {
+    const away = { kafka: true, database: true }
+    const one = watching({
+      silenceMs: SILENCE_MS,
+      readOffsets: async () => {
+        if (away.kafka) throw new Error('away')
+        return new Map()
+      },
+      readProgress: async () => {
+        if (away.database) throw new Error('away')
+        return new Map()
+      },
+    })
+    await until('both reasons', () => one.silences().length === 2)
+    expect(one.silences().sort()).toEqual([KAFKA, DATABASE])
+    away.kafka = false
+    await until('one reason', () => one.silences().length === 1)
+    expect(one.silences()).toEqual([DATABASE])
+    away.database = false
+    await until('no reason', () => one.silences().length === 0)
+  })
+
+  test('is nobody while answers come', async () => {
+    const one = watching({ silenceMs: SILENCE_MS })
+    const silences: string[] = []
+    await until('many looks', () => {
+      silences.push(...one.silences())
+      return one.looks() > 20
+    })
+    expect(silences).toEqual([])
+  })
+})
+
 test('after it was stopped, it looks no more and raises no alarm', async () => {
   const one = watching()
   one.stop()

@@ -24,7 +24,9 @@ export const HEADERS = {
   }),
   'WWW-Authenticate': z.string().meta({
     description: 'What is wrong with the token, or which scope it lacks (RFC 6750)',
-    examples: ['Bearer realm="workflow-registrar", error="insufficient_scope", scope="workflows:write"'],
+    examples: [
+      'Bearer realm="workflow-registrar", error="insufficient_scope", error_description="The token does not have the scope workflows:write", scope="workflows:write"',
+    ],
   }),
   Allow: z.string().meta({ description: 'The methods that are possible here', examples: ['GET, HEAD'] }),
 } as const
@@ -37,7 +39,7 @@ const idempotencyKey = z
   .optional()
   .meta({
     description:
-      'A structured-field string, or a bare token, of 1 to 255 characters. The same key and body is the same request, at whichever door.',
+      'A structured-field string, or a bare token, of 1 to 255 characters. The same key and body is the same request, at whichever door; where tokens are asked for, within one principal.',
     examples: ['deploy-2026-11-23-restart-pods'],
   })
 const prefer = z

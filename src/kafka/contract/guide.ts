@@ -49,7 +49,7 @@ With the request id, \`GET /api/v1/workflow-requests/{request_id}\` tells the st
 
 ## Who asks
 
-The header \`principal\` names who asks: 1 to 255 characters of UTF-8, none of them a control character. The workflow shows it, and where callers of HTTP have to bring tokens, the status is for that principal alone, and for operators.
+The header \`principal\` names who asks: 1 to 255 characters of UTF-8, not all of them white space, and none of them a control, formatting or line-separating character. The workflow shows it, and where callers of HTTP have to bring tokens, the status is for that principal alone, and for operators.
 
 - The service believes it, as it believes ids. Whoever may write to \`${requests}\` may write in any name; the access rules of the topic are what keeps others out.
 - What can name nobody is passed over. Without a principal the status is for all who may read.
