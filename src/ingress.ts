@@ -5,8 +5,6 @@ import { catalogChanges } from './db/catalog.ts'
 import { throwingFaults } from './db/faults.ts'
 import { registrations } from './db/registrations.ts'
 import { dbFailure } from './db/sqlstate.ts'
-import { mayFollow } from './domain/accepted-at.ts'
-import { maySee } from './domain/access.ts'
 import { Fault } from './domain/fault.ts'
 import { CHUNK_LIMITS } from './domain/limits.ts'
 import type { MakeProblem } from './domain/problem.ts'
@@ -32,7 +30,7 @@ import { type Reads, readsOf } from './reads.ts'
 import { type Register, registerWith } from './register.ts'
 import type { RequestLog } from './request-log.ts'
 import { traced } from './span.ts'
-import type { ReadStatus } from './status.ts'
+import { readStatusByRow } from './status.ts'
 import { TimeLimitExceeded, within } from './within.ts'
 
 export interface IngressParts {
@@ -77,12 +75,7 @@ export function ingressRoutes(
   })
   const foresee = foreseeWith({ look: reads.outlook.look, read: reads.status.read })
 
-  /** Without the log there is no telling what waits in it. */
-  const readRow: ReadStatus = async (requestId, at, caller) => {
-    if (at && !mayFollow(caller, at)) return { kind: 'unknown' }
-    const settled = await reads.settled(requestId)
-    return settled && maySee(caller, settled.principal) ? { kind: 'settled', settled } : { kind: 'unclear' }
-  }
+  const readRow = readStatusByRow(reads.settled)
 
   return [
     descriptionRoutes({

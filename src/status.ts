@@ -32,6 +32,24 @@ export type ReadStatus = (requestId: string, at: AcceptedAt | undefined, caller:
 /** Looks for the row of a request. */
 type Find = () => Promise<Status | undefined>
 
+/** The row of a request, where the caller may see it. */
+async function findFor(
+  caller: Caller,
+  requestId: string,
+  read: StatusParts['read'],
+): Promise<Status | undefined> {
+  const settled = await read(requestId)
+  return settled && maySee(caller, settled.principal) ? { kind: 'settled', settled } : undefined
+}
+
+/** By the rows alone: without the log there is no telling what waits in it. */
+export function readStatusByRow(read: StatusParts['read']): ReadStatus {
+  return async (requestId, at, caller) => {
+    if (at && !mayFollow(caller, at)) return { kind: 'unknown' }
+    return (await findFor(caller, requestId, read)) ?? { kind: 'unclear' }
+  }
+}
+
 /**
  * The order makes it true: the end of the log before the progress, and the progress before the row. Whatever counts
  * as settled by then has its row in view; so no row means that there is none.
@@ -49,17 +67,12 @@ export function readStatusWith({
 
   return async function readStatus(requestId, at, caller) {
     if (at && !mayFollow(caller, at)) return { kind: 'unknown' }
-    const find = () => findFor(caller, requestId)
+    const find = () => findFor(caller, requestId, read)
     const settled = await find()
     if (settled) return settled
     if (!at) return byLag(find)
     if (at.tag === ourTag) return byPosition(find, at)
     return (await isKnown(at.tag)) ? gone(find, true) : byLag(find)
-  }
-
-  async function findFor(caller: Caller, requestId: string): Promise<Status | undefined> {
-    const settled = await read(requestId)
-    return settled && maySee(caller, settled.principal) ? { kind: 'settled', settled } : undefined
   }
 
   async function byPosition(find: Find, at: AcceptedAt): Promise<Status> {

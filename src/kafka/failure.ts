@@ -48,7 +48,10 @@ export function kafkaSentence(error: unknown): string | undefined {
   return codes.length > 0 ? `${KAFKA} does not answer as it should (${codes.at(-1)})` : undefined
 }
 
-/** Whether something takes connections and ends them: a Kafka that wants to be spoken to otherwise, or one behind a proxy that is only starting. */
+/**
+ * Whether something takes connections and ends them: a Kafka that wants to be spoken to otherwise, or one behind a proxy
+ * that is only starting.
+ */
 export function kafkaHangsUp(error: unknown): boolean {
   return kafkaRefusal(error) === undefined && codesIn(error).includes(CONNECTION_CLOSED)
 }
