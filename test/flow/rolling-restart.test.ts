@@ -26,8 +26,13 @@ test('three workers and two ingresses are replaced one after the other, twice, a
   onTestFinished(() => world.close())
   world.env.TOPIC_PARTITIONS = String(PARTITIONS)
   const build = await makeBuild()
+  /** Each has a name of its own at PostgreSQL, and does not give up the wait for a lock before it is told to stop. */
   const startIn = async (name: Place['name']): Promise<Place> => {
-    const env = { ...world.env, PORT: String(await freePort()), LOG_LEVEL: 'debug' }
+    const port = await freePort()
+    const database = new URL(world.env.DATABASE_URL!)
+    database.searchParams.set('application_name', `${name} ${port}`)
+    database.searchParams.set('options', '-c lock_timeout=0')
+    const env = { ...world.env, PORT: String(port), DATABASE_URL: database.href, LOG_LEVEL: 'debug' }
     const start = () => build.start(name, env)
     const process = await start()
     return { name, url: process.url, process, start }
@@ -168,6 +173,7 @@ async function holdUp(world: World): Promise<{ requestIds: string[]; letGo(): Pr
   await holder.connect()
   onTestFinished(() => holder.end())
   await holder.query('begin')
+  const held = await holder.query('select pg_backend_pid() as pid')
   await holder.query(
     `insert into workflow
       select made.* from (select * from workflow limit 1) one, unnest($1::text[]) held,
@@ -185,10 +191,10 @@ async function holdUp(world: World): Promise<{ requestIds: string[]; letGo(): Pr
   )
   await until('a chunk in the hands of each worker', async () => {
     const { rows } = await world.owner.query(
-      `select count(distinct client_port)::int as count from pg_stat_activity
-        where datname = current_database() and application_name = 'workflow-registrar worker' and wait_event_type = 'Lock'`,
+      'select distinct application_name from pg_stat_activity where $1 = any(pg_blocking_pids(pid))',
+      [held.rows[0].pid],
     )
-    return rows[0].count >= WORKERS
+    return rows.length >= WORKERS
   })
   return {
     requestIds,
