@@ -60,11 +60,14 @@ const bytesOf = (value: unknown) => new TextEncoder().encode(JSON.stringify(valu
 
 type Json = { value: unknown; rejection?: undefined } | { value?: undefined; rejection: Rejection }
 
-/** The JSON in a body, or what keeps it from being any. What it holds may be deeper than any recursion can go. */
+/**
+ * The JSON in a body, with or without a byte order mark, or what keeps it from being any. What it holds may be deeper
+ * than any recursion can go.
+ */
 export function readJson(bytes: Uint8Array): Json {
   if (bytes.byteLength === 0) return { rejection: invalid([{ pointer: '', detail: 'is empty' }]) }
   try {
-    return { value: JSON.parse(utf8Text(bytes) ?? '') }
+    return { value: JSON.parse(utf8Text(bytes)?.replace(/^\ufeff/, '') ?? '') }
   } catch {
     return { rejection: invalid([{ pointer: '', detail: 'is not JSON in UTF-8' }]) }
   }

@@ -1,4 +1,3 @@
-import { isUtf8 } from 'node:buffer'
 import type { KafkaMessage } from 'kafkajs'
 import { isPrincipal } from '../domain/access.ts'
 import type { Rejection } from '../domain/body.ts'
@@ -7,6 +6,7 @@ import { eventRequestId, isUuid, positionalRequestId } from '../domain/ids.ts'
 import type { Log } from '../domain/progress.ts'
 import type { InvalidRequest, RegistrationRequest } from '../domain/request.ts'
 import type { TraceContext } from '../domain/trace-context.ts'
+import { utf8Text } from '../domain/utf8.ts'
 import type { DeadLetterCause } from './dead-letter.ts'
 import { headerBytes, headerText, MAX_TEXT_BYTES } from './headers.ts'
 import { undecodableBatch } from './record-batches.ts'
@@ -59,9 +59,8 @@ function unjudged({ code, detail }: Unreadable, { value }: KafkaMessage) {
 /** Who asked, as the record says. What cannot be anybody's name is passed over. */
 function principalOf(record: KafkaMessage): string | null {
   const bytes = headerBytes(record, 'principal')
-  if (!bytes || bytes.length > MAX_TEXT_BYTES || !isUtf8(bytes)) return null
-  const text = bytes.toString() // not without a byte order mark: that would be another name
-  return isPrincipal(text) ? text : null
+  const text = bytes && bytes.length <= MAX_TEXT_BYTES ? utf8Text(bytes) : undefined
+  return text !== undefined && isPrincipal(text) ? text : null
 }
 
 /** When the record was made, as far as its timestamp is a time at all. */
