@@ -1,3 +1,4 @@
+import { commandOf } from './built.ts'
 import { type CloseStack, closeStack } from './close-stack.ts'
 import type { Config, Infrastructure } from './config.ts'
 import { isMigrated, migrate } from './db/migrate.ts'
@@ -163,7 +164,7 @@ async function prepareSchema({ infrastructure, say }: StartOptions, db: Db): Pro
   }
   if (!(await reaching('DATABASE_URL', () => isMigrated(db))))
     throw new StartError(
-      'The schema of the database is behind this code: run `npm run migrate` as its owner first',
+      `The schema of the database is behind this code: run \`${commandOf('migrate')}\` as its owner first`,
     )
 }
 

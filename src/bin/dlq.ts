@@ -1,3 +1,4 @@
+import { commandOf } from '../built.ts'
 import { closeStack } from '../close-stack.ts'
 import { isUuid } from '../domain/ids.ts'
 import { kafkaClient } from '../kafka/client.ts'
@@ -18,8 +19,8 @@ import { runTool, UsageError } from './tool.ts'
 const ABOUT = `Shows the dead letters: records of the request topic that could not be read, or that the database refused for
 good. And puts them back, once what was wrong with them is mended.
 
-  npm run dlq -- list [--cause CLASS[/CODE]] [--limit N] [--json]
-  npm run dlq -- redrive (--cause CLASS[/CODE] | --id REQUEST_ID | --all) [--limit N] [--max-redrives N] [--dry-run]
+  ${commandOf('dlq', 'list [--cause CLASS[/CODE]] [--limit N] [--json]')}
+  ${commandOf('dlq', 'redrive (--cause CLASS[/CODE] | --id REQUEST_ID | --all) [--limit N] [--max-redrives N] [--dry-run]')}
 
   list            how many there are of each cause, then the newest (20). Never what is in them
   redrive         puts each that is chosen back on its topic as a new request, caused by the old one. The old one

@@ -1,3 +1,4 @@
+import { commandOf } from '../built.ts'
 import { closeStack } from '../close-stack.ts'
 import { openDb } from '../db/open.ts'
 import { progressOf, type StoredProgress } from '../db/progress.ts'
@@ -10,9 +11,9 @@ import { runTool, UsageError } from './tool.ts'
 const ABOUT = `Shows how far the request topic is settled, and says how to go on where the topic and the database contradict
 each other. A worker that stopped there goes on by itself.
 
-  npm run progress -- show
-  npm run progress -- accept [--partition N] [--dry-run]
-  npm run progress -- reset [--partition N] [--dry-run] [--force]
+  ${commandOf('progress', 'show')}
+  ${commandOf('progress', 'accept [--partition N] [--dry-run]')}
+  ${commandOf('progress', 'reset [--partition N] [--dry-run] [--force]')}
 
   show         the offsets of each partition, with a verdict; the exit code is 1 where something is wrong
   accept       where the log begins after the progress: the records between are lost, and it goes on after them

@@ -1,3 +1,4 @@
+import { commandOf } from '../built.ts'
 import { closeStack } from '../close-stack.ts'
 import { kafkaClient } from '../kafka/client.ts'
 import { findingLine, topicFindings } from '../kafka/topic-findings.ts'
@@ -10,7 +11,7 @@ import { runTool, UsageError } from './tool.ts'
 const ABOUT = `Makes the topics that are missing, with sound settings, and says what is unsafe about those that are there.
 It changes no topic that is there, and makes no topic of ALLOWED_REPLY_TOPICS: those belong to others.
 
-  npm run topics -- [--check] [--strict]
+  ${commandOf('topics', '[--check] [--strict]')}
 
   --check   makes nothing; the exit code is 1 when a topic is missing
   --strict  the exit code is 1 when something is unsafe (as with TOPICS_STRICT=true)
@@ -18,10 +19,12 @@ It changes no topic that is there, and makes no topic of ALLOWED_REPLY_TOPICS: t
 
 Examples:
 
-  npm run topics                              makes what is missing, and shows all
-  npm run topics -- --check --strict          for a pipeline: exit code 0 when all is there and sound
-  TOPIC_PARTITIONS=24 npm run topics          makes the missing ones with 24 partitions
-  TOPIC_RETENTION_DAYS=14 npm run topics      the same for their retention`
+  ${commandOf('topics')}
+      makes what is missing, and shows all
+  ${commandOf('topics', '--check --strict')}
+      for a pipeline: exit code 0 when all is there and sound
+  TOPIC_PARTITIONS=24 TOPIC_RETENTION_DAYS=14 ${commandOf('topics')}
+      makes the missing ones with 24 partitions, and so that they keep their records for 14 days`
 
 await runTool({
   about: ABOUT,

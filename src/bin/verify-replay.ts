@@ -1,3 +1,4 @@
+import { commandOf } from '../built.ts'
 import { closeStack } from '../close-stack.ts'
 import { openDb } from '../db/open.ts'
 import { progressOf } from '../db/progress.ts'
@@ -14,7 +15,7 @@ import { runTool, UsageError } from './tool.ts'
 const ABOUT = `Reads the whole request topic as far as it is settled, and compares what each record must have come to with
 what is stored. Writes nothing, neither to the database nor to Kafka.
 
-  npm run verify-replay
+  ${commandOf('verify-replay')}
 
   --help  this text
 

@@ -53,6 +53,25 @@ test.each([...PROCESSES, ...TOOLS])('%s tells what it is for', async (name) => {
   const told = await runScript([built(name), '--help'], { env: {}, cwd })
   expect(told).toMatchObject({ code: 0, stderr: '' })
   expect(told.stdout).toContain('KAFKA_BROKERS')
+  expect(told.stdout, 'where there is no npm').not.toContain('npm')
+})
+
+test.each(TOOLS)('%s tells how it is called', async (name) => {
+  const told = await runScript([built(name), '--help'], { env: {}, cwd })
+  expect(told.stdout).toContain(`\n  node dist/${name}.js`)
+  const root = path.join(import.meta.dirname, '..', '..')
+  const source = await runScript([path.join(root, 'src', 'bin', `${name}.ts`), '--help'], { env: {}, cwd })
+  expect(source.stdout).toContain(`\n  npm run ${name}`)
+})
+
+test('a process on a schema that is behind names the command that mends it', async () => {
+  const world = await makeWorld()
+  onTestFinished(() => world.close())
+  const { MIGRATE_DATABASE_URL: owner, ...env } = world.env
+  expect(await runScript([built('worker')], { env: { ...env, DATABASE_URL: owner! }, cwd })).toMatchObject({
+    code: 1,
+    stderr: 'The schema of the database is behind this code: run `node dist/migrate.js` as its owner first\n',
+  })
 })
 
 test.each([...PROCESSES, ...TOOLS])('%s neither starts nor joins embedded servers', async (name) => {
