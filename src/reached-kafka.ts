@@ -25,6 +25,13 @@ export interface ReachedKafka {
 /** Brokers that do not answer are not waited for at the end. */
 const FAREWELL_MS = 1_000
 
+async function openAdmin(kafka: Kafka, opened: CloseStack): Promise<Admin> {
+  const admin = kafka.admin()
+  opened.add(() => within(FAREWELL_MS, admin.disconnect()).catch(() => {}))
+  await reaching('KAFKA_BROKERS', () => admin.connect())
+  return admin
+}
+
 /**
  * Asks the brokers who they are, and makes the topics that are missing. Throws a `StartError`. `asking`: a client that
  * gives up soon, for what is asked again.
@@ -34,11 +41,11 @@ export async function reachKafka(
   options: { config: Config; log: Logger; say: (line: string) => void },
   opened: CloseStack,
 ): Promise<ReachedKafka> {
-  const admin = asking.admin()
-  opened.add(() => within(FAREWELL_MS, admin.disconnect()).catch(() => {}))
-  await reaching('KAFKA_BROKERS', () => admin.connect())
+  // Two: once a topic is gone whose offsets an admin of kafkajs was asked for, it can tell those of no other.
+  const [preparing, admin] = [await openAdmin(asking, opened), await openAdmin(asking, opened)]
   const { clusterId } = await reaching('KAFKA_BROKERS', () => admin.describeCluster())
-  const found = await prepareTopics(admin, options)
+  const found = await prepareTopics(preparing, options)
+  await preparing.disconnect()
   const timeoutMs = options.config.kafkaSendTimeoutMs
   return {
     ...{ client, admin, clusterId, found },
