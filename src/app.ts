@@ -136,7 +136,7 @@ export async function start(options: StartOptions): Promise<RunningApp> {
     }
 
     if (hasWorker) {
-      metrics.worker(() => consumer?.state(), troubles)
+      metrics.worker(() => consumer?.state(), readiness.worker ?? (async () => []))
       const worker = open('The worker', async (opened, signal) => {
         const needed = Promise.all([kafka.opened, database.opened])
         const [{ reached }] = await unlessAborted(signal, needed)

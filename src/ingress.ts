@@ -13,6 +13,7 @@ import { foreseeWith } from './dry-run.ts'
 import { gather } from './gather.ts'
 import { batchRoutes } from './http/batch.ts'
 import { catalogRoutes } from './http/catalog.ts'
+import { REGISTERING } from './http/contract/registering.ts'
 import { descriptionRoutes } from './http/description.ts'
 import { HttpProblem } from './http/problems.ts'
 import { requestListRoutes } from './http/request-list.ts'
@@ -27,7 +28,7 @@ import { tellOutcomes } from './outcome-log.ts'
 import { outcomeWaiters } from './outcome-waiters.ts'
 import type { OpenPool } from './pools.ts'
 import { type Reads, readsOf } from './reads.ts'
-import { type Register, registerWith } from './register.ts'
+import { type Register, registerWith, unlessFault } from './register.ts'
 import type { RequestLog } from './request-log.ts'
 import { traced } from './span.ts'
 import { readStatusByRow } from './status.ts'
@@ -51,6 +52,7 @@ export function ingressRoutes(
   opened: CloseStack,
 ): FastifyPluginAsync[] {
   const topic = config.topics.requests
+  metrics.doors(REGISTERING.map(({ operationId }) => operationId))
   const writes = pool(opened, 'writes', 4, { keepsPlans: true })
   const lists = readsOf(pool(opened, 'lists', 2), ready) // what may take long holds up nothing else
   const registerStored = registerWith(
@@ -62,14 +64,14 @@ export function ingressRoutes(
     return registerStored(requests)
   }
   const tellOutcome = tellOutcomes('sync', metrics.door('sync'))
-  const registerTogether = gather<{ request: ValidRequest; bytes: number }, Registered>({
+  const registerTogether = gather<{ request: ValidRequest; bytes: number }, Registered | Fault>({
     run: (calls) => register(calls.map(({ request }) => request)),
     sizeOf: ({ bytes }) => bytes,
     maxItems: CHUNK_LIMITS.requests,
     maxSize: CHUNK_LIMITS.bytes,
     maxInFlight: 2,
   })
-  const registerBatch = gather<readonly ValidRequest[], Registered[]>({
+  const registerBatch = gather<readonly ValidRequest[], (Registered | Fault)[]>({
     run: (batches) => Promise.all(batches.map((requests) => register(requests))),
     ...{ sizeOf: () => 0, maxItems: 1, maxSize: 0, maxInFlight: 2 }, // each alone, and beside the single ones
   })
@@ -87,7 +89,7 @@ export function ingressRoutes(
       makeProblem,
     }),
     workflowRoutes({
-      register: (request, bytes) => registerTogether({ request, bytes }),
+      register: async (request, bytes) => unlessFault(await registerTogether({ request, bytes })),
       tellOutcome,
       foresee,
       workflowById: reads.catalog.byId,
@@ -96,6 +98,7 @@ export function ingressRoutes(
     batchRoutes({
       register: registerBatch,
       tellOutcome,
+      onItem: metrics.itemAnswered,
       foresee,
       workflowsByIds: reads.catalog.byIds,
       makeProblem,

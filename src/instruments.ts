@@ -33,19 +33,22 @@ export function openInstruments() {
       name: string,
       help: string,
       labelNames: readonly L[],
-      read: () => Iterable<readonly [labels: LabelValues<L>, value: number]>,
+      read: () => Told<L> | Promise<Told<L>>,
     ): void {
       new Gauge({
         ...common(name, help),
         labelNames,
-        collect() {
+        async collect() {
+          const told = await read()
           this.reset()
-          for (const [labels, value] of read()) this.set(labels, value)
+          for (const [labels, value] of told) this.set(labels, value)
         },
       })
     },
   }
 }
+
+type Told<L extends string> = Iterable<readonly [labels: LabelValues<L>, value: number]>
 
 /** A counter that is there before there is anything to count: the first of it is an increase. */
 export function atZero<C extends { inc(by?: number): void }>(counter: C): C {

@@ -18,6 +18,9 @@ export type Metrics = ReturnType<typeof openMetrics>
 
 const BATCH_SIZES = [1, 2, 5, 10, 20, 50, 100, 200, 500]
 
+/** How an item of a batch can end. */
+const ITEM_STATUSES = [201, 400, 409, 413, 422, 500, 503]
+
 /** Up to the time that a caller may have an answer held back. */
 const ANSWER_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
@@ -33,7 +36,7 @@ export function openMetrics() {
     'outcome',
   ])
   const reusedIds = counter('reused_ids_total', 'Requests whose id another one had before.', ['door'])
-  const replays = counter('replays_total', 'Outcomes that were told again.', ['door'])
+  const replays = counter('replays_total', 'Outcomes that had been stored before.', ['door', 'outcome'])
   const accepted = counter(
     'accepted_total',
     'Requests at the asynchronous HTTP door that Kafka has acknowledged.',
@@ -57,6 +60,7 @@ export function openMetrics() {
     'Records of the request topic that the worker is done with.',
   )
   const httpRequests = counter('http_requests_total', 'HTTP requests.', ['operation', 'status'])
+  const batchItems = counter('batch_items_total', 'Items of batches, each by its own status.', ['status'])
   const httpSeconds = histogram(
     'http_request_duration_seconds',
     'From the head of an HTTP request to the end of its answer.',
@@ -86,7 +90,7 @@ export function openMetrics() {
 
   function openDoor(door: Door): DoorMetrics {
     const ended = byName(OUTCOMES, (outcome) => atZero(requests.labels(door, outcome)))
-    const replayed = atZero(replays.labels(door))
+    const replayed = byName(OUTCOMES, (outcome) => atZero(replays.labels(door, outcome)))
     const reused = atZero(reusedIds.labels(door))
     timeToOutcome.zero({ door })
     batches.zero({ door })
@@ -94,7 +98,7 @@ export function openMetrics() {
     const batch = batches.labels(door)
     return {
       ended(told) {
-        if (told.replayed) return replayed.inc()
+        if (told.replayed) return replayed[told.outcome].inc()
         if (told.rejection === ID_REUSED) return reused.inc() // nothing is stored of it, and its times are another's
         ended[told.outcome].inc()
         time.observe(Math.max(0, Date.now() - told.acceptedAt.getTime()) / 1_000)
@@ -114,6 +118,16 @@ export function openMetrics() {
     /** Kafka has a request of the asynchronous HTTP door. */
     accepted: () => accepted.inc(),
 
+    /** The doors are there: of these operations the answers that an alert waits for are told from the start. */
+    doors(operations: readonly string[]) {
+      for (const operation of operations)
+        for (const status of ['500', '503']) atZero(httpRequests.labels({ operation, status }))
+      for (const status of ITEM_STATUSES) atZero(batchItems.labels({ status: String(status) }))
+    },
+
+    /** An item of a batch has its result. */
+    itemAnswered: (status: number) => batchItems.inc({ status }),
+
     /** An HTTP request is answered, or nobody waits for it any more. */
     answered(operation: string, status: string, seconds?: number) {
       httpRequests.inc({ operation, status })
@@ -132,8 +146,8 @@ export function openMetrics() {
     /** Has a pool of connections told of. */
     pool: (name: string, read: () => PoolState) => void pools.set(name, read),
 
-    /** Has a worker told of, and why it does not go on; `read` answers undefined while it has not started. */
-    worker(read: () => ConsumerState | undefined, troubles: () => readonly string[]) {
+    /** Has a worker told of, and why it is not ready; `read` answers undefined while it has not started. */
+    worker(read: () => ConsumerState | undefined, troubles: () => Promise<readonly string[]>) {
       const one = (name: string, help: string, figure: (state: ConsumerState) => number) =>
         gauge(name, help, [], () => {
           const state = read()
@@ -149,7 +163,9 @@ export function openMetrics() {
       )
       one('assigned_partitions', 'Partitions that the worker consumes.', ({ assigned }) => assigned)
       one('waiting_partitions', 'Partitions that wait, or stand still.', ({ waiting }) => waiting)
-      gauge('worker_troubles', 'Reasons why the worker does not go on.', [], () => [[{}, troubles().length]])
+      gauge('worker_troubles', 'Reasons why the worker is not ready.', [], async () => [
+        [{}, (await troubles()).length],
+      ])
     },
   }
 }

@@ -1,6 +1,6 @@
 import type { Door } from './domain/door.ts'
 import type { Outcome } from './domain/outcome.ts'
-import type { Registered, Settled } from './domain/request.ts'
+import type { NamedRequest, Registered, Settled } from './domain/request.ts'
 import type { Logger } from './logger.ts'
 
 /** A created workflow is no news; a duplicate is a fact; only what failed on our side is an error. */
@@ -24,15 +24,20 @@ export function tellOutcomes(door: Door, counts: { ended(outcome: Registered): v
   }
 }
 
-/** Writes the one line that an outcome is worth, without anything that the caller sent but name and version. */
+/** What a line tells of a request: of all that the caller sent, name and version alone. */
+export function requestFields(
+  door: Door,
+  { requestId, workflowName, version }: Pick<NamedRequest, 'requestId' | 'workflowName' | 'version'>,
+) {
+  return { request_id: requestId, door, workflow_name: workflowName, version }
+}
+
+/** Writes the one line that an outcome is worth. */
 export function logOutcome(log: OutcomeLog, door: Door, settled: Settled): void {
   log[LEVELS[settled.outcome]](
     {
-      request_id: settled.requestId,
-      door,
+      ...requestFields(door, settled),
       outcome: settled.outcome,
-      workflow_name: settled.workflowName,
-      version: settled.version,
       ...(settled.rejection && { reason: settled.rejection.reason }),
     },
     `request ${settled.outcome}`,

@@ -30,13 +30,26 @@ export interface Store {
 /**
  * Stores the outcome of every request, and answers what is stored, in the same order. Safe to run again.
  *
- * At most 500 requests and 4 MiB at once. `progress` is stored with the outcomes. Throws a `Fault` when nothing can
- * be said: then the requests have no outcome yet, or one that the next try will find.
+ * At most 500 requests and 4 MiB at once. `progress` is stored with the outcomes of all of them, or not at all. A
+ * request of which nothing can be said is answered with the `Fault` that kept it: it has no outcome yet, or one that the
+ * next try will find. Where that is so of all, the fault is thrown.
  */
 export type Register = (
   requests: readonly RegistrationRequest[],
   progress?: readonly LogProgress[],
-) => Promise<Registered[]>
+) => Promise<(Registered | Fault)[]>
+
+/** What `register` answered of a request. Throws what kept it from an answer. */
+export function unlessFault(answer: Registered | Fault): Registered {
+  if (answer instanceof Fault) throw answer
+  return answer
+}
+
+/** What was stored, and what kept the rest from it. */
+interface StoredSoFar {
+  stored: Stored
+  fault?: Fault
+}
 
 /** What `register` tells of its work. */
 export interface RegisterMetrics {
@@ -53,16 +66,16 @@ export function registerWith(store: Store, metrics: RegisterMetrics = UNTOLD): R
     if (requests.length === 0) return []
     metrics.batch(requests.length)
     const ids = requests.map((request) => request.requestId)
-    const stored = await storeAll(requests, progress)
+    const { stored, fault } = await storeAll(requests, progress)
     let known = await outcomesOf(ids, stored)
-    if (ids.some((id) => !known.has(id))) {
+    if (!fault && ids.some((id) => !known.has(id))) {
       // Its row was there when it was stored, and purged before it was read.
-      for (const [id, settled] of await storeAll(requests, progress)) stored.set(id, settled)
+      for (const [id, settled] of (await storeAll(requests, progress)).stored) stored.set(id, settled)
       known = await outcomesOf(ids, stored)
     }
     return requests.map((request) => {
       const settled = known.get(request.requestId)
-      if (!settled) throw new Fault('outage', { code: 'OUTCOME_MISSING' })
+      if (!settled) return fault ?? new Fault('outage', { code: 'OUTCOME_MISSING' })
       if (settled.fingerprint !== request.fingerprint)
         return idReused({ ...request, ...nameOf(request) }, settled)
       return { ...settled, replayed: !stored.delete(request.requestId) }
@@ -81,24 +94,32 @@ export function registerWith(store: Store, metrics: RegisterMetrics = UNTOLD): R
   async function storeAll(
     requests: readonly RegistrationRequest[],
     progress: readonly LogProgress[],
-  ): Promise<Stored> {
+  ): Promise<StoredSoFar> {
     if (requests.length > 1) {
       const together = await attempt(() => store.storeMany(requests, progress))
-      if (!together.refusal) return together.done
+      if (!together.refusal) return { stored: together.done }
       metrics.retried(together.refusal.class)
     }
-    return storeEach(requests, progress)
+    const stored: Stored = new Map()
+    try {
+      await storeEach(requests, progress, stored)
+    } catch (error) {
+      if (stored.size === 0 || !(error instanceof Fault)) throw error
+      return { stored, fault: error }
+    }
+    return { stored }
   }
 
   /**
-   * One after the other, in order. A request that cannot be stored for no reason of its own is put aside: once others
-   * have passed, the fault is in the request, and it is `failed`. If none passes, the fault is elsewhere.
+   * One after the other, in order, each into `stored` that was not there before. A request that cannot be stored for no
+   * reason of its own is put aside: once others have passed, the fault is in the request, and it is `failed`. If none
+   * passes, the fault is elsewhere.
    */
   async function storeEach(
     requests: readonly RegistrationRequest[],
     progress: readonly LogProgress[],
-  ): Promise<Stored> {
-    const stored: Stored = new Map()
+    stored: Stored,
+  ): Promise<void> {
     const aside: { request: RegistrationRequest; failure: Failure }[] = []
     for (const [index, request] of requests.entries()) {
       const isLast = index === requests.length - 1 && aside.length === 0
@@ -114,7 +135,6 @@ export function registerWith(store: Store, metrics: RegisterMetrics = UNTOLD): R
       if (refusal) throw faultOf(refusal)
       if (isNew) stored.set(request.requestId, undefined)
     }
-    return stored
   }
 
   /**

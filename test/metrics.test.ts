@@ -44,7 +44,7 @@ describe('an outcome', () => {
     const metrics = openMetrics()
     metrics.door('sync').ended(anEnd({ replayed: true }))
     const samples = await samplesOf(metrics)
-    expect(valueIn(samples, 'registrar_replays_total', { door: 'sync' })).toBe(1)
+    expect(valueIn(samples, 'registrar_replays_total', { door: 'sync', outcome: 'created' })).toBe(1)
     expect(valueIn(samples, 'registrar_requests_total', { door: 'sync', outcome: 'created' })).toBe(0)
     expect(valueIn(samples, 'registrar_time_to_outcome_seconds_count', { door: 'sync' })).toBe(0)
   })
@@ -60,7 +60,7 @@ describe('an outcome', () => {
     expect(count('registrar_requests_total', { outcome: 'rejected' })).toBe(stored)
     expect(count('registrar_reused_ids_total')).toBe(reused)
     expect(count('registrar_time_to_outcome_seconds_count')).toBe(stored)
-    expect(count('registrar_replays_total')).toBe(0)
+    expect(count('registrar_replays_total', { outcome: 'rejected' })).toBe(0)
   })
 
   test('of a request from the future took no time', async () => {
@@ -86,11 +86,21 @@ test('a service counts nothing of another one in the same process, and tells of 
   }
 })
 
+test('answers that an alert waits for are there at 0 before there is one', async () => {
+  const metrics = openMetrics()
+  metrics.doors(['createWorkflow'])
+  const samples = await samplesOf(metrics)
+  for (const status of ['500', '503']) {
+    expect(valueIn(samples, 'registrar_http_requests_total', { operation: 'createWorkflow', status })).toBe(0)
+    expect(valueIn(samples, 'registrar_batch_items_total', { status })).toBe(0)
+  }
+})
+
 test('a worker that has not started has no partition and no lag, and a reason', async () => {
   const metrics = openMetrics()
   metrics.worker(
     () => undefined,
-    () => ['it has not started'],
+    async () => ['it has not started'],
   )
   const samples = await samplesOf(metrics)
   expect(valueIn(samples, 'registrar_worker_troubles')).toBe(1)
@@ -106,7 +116,7 @@ test('a partition that is consumed no more is told of no more', async () => {
   const metrics = openMetrics()
   metrics.worker(
     () => ({ assigned: lag.size, waiting: 0, lag, oldestPendingSeconds: 0 }),
-    () => [],
+    async () => [],
   )
   expect(valueIn(await samplesOf(metrics), 'registrar_lag_records', { partition: '1' })).toBe(4)
   lag = new Map([[0, 5]])
@@ -118,10 +128,11 @@ test('a partition that is consumed no more is told of no more', async () => {
 test('the table in the README has every metric of ours, with its type and labels, and no others', async () => {
   const metrics = openMetrics()
   metrics.answered('getLiveness', '200', 0.001)
+  metrics.itemAnswered(201)
   metrics.pool('reads', () => ({ idle: 0, busy: 0, waiting: 0 }))
   metrics.worker(
     () => ({ assigned: 1, waiting: 0, lag: new Map([[0, 0]]), oldestPendingSeconds: 0 }),
-    () => [],
+    async () => [],
   )
   const text = await metrics.text()
   const samples = readSamples(text)

@@ -11,7 +11,7 @@ import { classify, type FailureClass } from '../src/domain/classify.ts'
 import { Fault } from '../src/domain/fault.ts'
 import type { LogProgress } from '../src/domain/progress.ts'
 import { ID_REUSED, KEY_REUSED, type Registered, type RegistrationRequest } from '../src/domain/request.ts'
-import { registerWith } from '../src/register.ts'
+import { registerWith, unlessFault } from '../src/register.ts'
 import { openRegistry, type Registry } from './support/registry.ts'
 import { runs } from './support/seeded.ts'
 import { until } from './support/until.ts'
@@ -106,7 +106,9 @@ test('rivals that register the same requests in opposite orders agree on one end
       const writers = [[all], [backwards], batches.toReversed(), odd.map((request) => [request])]
       const answers = await Promise.all(
         writers.map(async (writes) => {
-          return (await inTurn(writes, async (batch) => zip(batch, await register(batch)))).flat()
+          return (
+            await inTurn(writes, async (batch) => zip(batch, (await register(batch)).map(unlessFault)))
+          ).flat()
         }),
       ).then((each) => each.flat())
 
@@ -159,7 +161,7 @@ test('rivals for the same names in other orders never lock each other out', asyn
     const mixed = () => forwards().sort((a, b) => (a.fingerprint < b.fingerprint ? -1 : 1))
     const orders = [forwards(), forwards().reverse(), mixed(), mixed().reverse()]
     const answers = await Promise.all(orders.map((order) => register(order)))
-    const outcomes = Map.groupBy(answers.flat(), ({ outcome }) => outcome)
+    const outcomes = Map.groupBy(answers.flat().map(unlessFault), ({ outcome }) => outcome)
     expect(outcomes.get('created')).toHaveLength(400)
     expect(outcomes.get('conflict')).toHaveLength(1_200)
   }
@@ -237,6 +239,40 @@ test('a conflict with a workflow that a rival made in the meantime is read, and 
     { outcome: 'conflict', entry: made!.entry, identical: true, replayed: false },
     { outcome: 'created' },
   ])
+})
+
+test('of requests that are stored one by one, those before a lock end, and the others are answered with the fault', async () => {
+  const registry = await aRegistry()
+  await registry.sql(`
+    create function locked() returns trigger language plpgsql as $$
+      begin raise exception 'held' using errcode = '55P03'; end $$;
+    create trigger locked before insert on workflow for each row
+      when (new.owner = 'locked') execute function locked();
+    alter table workflow add constraint odd check (owner <> 'refused')`)
+  const owned = (owner: string) => requestOf(randomUUID(), bodyOf(aWorkflow({ owner })))
+  const requests = ['free', 'refused', 'locked', 'free'].map(owned)
+  const progress = [{ clusterId: 'c', topic: 't', partition: 0, nextOffset: 4n }]
+  const register = registerWith(registry.store)
+
+  const first = await register(requests, progress)
+  const created = { outcome: 'created', replayed: false }
+  const failed = { outcome: 'failed', failure: '23514', replayed: false }
+  expect(first.slice(0, 2)).toMatchObject([created, failed])
+  for (const answer of first.slice(2)) {
+    expect(answer).toBeInstanceOf(Fault)
+    expect(answer).toMatchObject({ class: 'outage', failure: { code: '55P03' } })
+  }
+  expect(await registry.sql('select from registration_request')).toHaveLength(2)
+  expect(await registry.sql('select from consumer_progress')).toEqual([])
+
+  await registry.sql('drop trigger locked on workflow')
+  expect(await register(requests, progress)).toMatchObject([
+    { ...created, replayed: true },
+    { ...failed, replayed: true },
+    created,
+    created,
+  ])
+  expect(await registry.sql('select from consumer_progress')).toHaveLength(1)
 })
 
 const WAITING =

@@ -7,9 +7,9 @@ import { Fault } from '../domain/fault.ts'
 import { fieldErrors } from '../domain/field-errors.ts'
 import { CHUNK_LIMITS } from '../domain/limits.ts'
 import type { MakeProblem } from '../domain/problem.ts'
-import type { Registered, ValidRequest } from '../domain/request.ts'
+import { nameOf, type Registered, type ValidRequest } from '../domain/request.ts'
 import type { Foresee } from '../dry-run.ts'
-import type { TellOutcome } from '../outcome-log.ts'
+import { requestFields, type TellOutcome } from '../outcome-log.ts'
 import { registering, traced } from '../span.ts'
 import { createWorkflowsSchema, type ItemResult } from './contract/batch.ts'
 import { createWorkflows } from './contract/workflows.ts'
@@ -20,8 +20,10 @@ import { serve } from './serve.ts'
 
 export interface BatchRoutesParts {
   /** Together and in order: at most 500, of at most 4 MiB. */
-  register: (requests: readonly ValidRequest[]) => Promise<readonly Registered[]>
+  register: (requests: readonly ValidRequest[]) => Promise<readonly (Registered | Fault)[]>
   tellOutcome: TellOutcome
+  /** Told the status of each item that has its result. */
+  onItem: (status: number) => void
   foresee: Foresee
   /** In any order. */
   workflowsByIds: (workflowIds: readonly string[]) => Promise<WorkflowRow[]>
@@ -32,6 +34,7 @@ export interface BatchRoutesParts {
 export function batchRoutes({
   register,
   tellOutcome,
+  onItem,
   foresee,
   workflowsByIds,
   makeProblem,
@@ -43,6 +46,7 @@ export function batchRoutes({
       request.span?.set({ 'registrar.door': 'sync', 'registrar.batch_size': valid.length + refused.length })
       const tell = query.dry_run ? foreseeItems : registerItems
       const results = [...refused, ...(await tell(valid, request))].sort((a, b) => a.index - b.index)
+      for (const { status } of results) onItem(status)
       return { ...(query.dry_run && { dry_run: true }), results }
     })
   }
@@ -99,8 +103,8 @@ export function batchRoutes({
   }
 
   /**
-   * One chunk after the other, so that of two items with one name and version the first wins. Of the items of a chunk
-   * that ended in a fault nobody knows; the others stand.
+   * One chunk after the other, so that of two items with one name and version the first wins. Of items that met a fault
+   * nobody knows; the others stand.
    */
   async function registerItems(items: readonly ValidItem[], request: FastifyRequest): Promise<Result[]> {
     const outcomes: (Registered | Fault)[] = []
@@ -123,15 +127,17 @@ export function batchRoutes({
 
   /** What became of an item, with the one log line that it is worth. */
   function resultOf(
-    { index, create: { requestId } }: ValidItem,
+    { index, create }: ValidItem,
     outcome: Registered | Fault,
     workflows: ReadonlyMap<string, WorkflowRow> | Fault,
     request: FastifyRequest,
   ): Result {
+    const { requestId } = create
     const item = { index, request_id: requestId }
     if (outcome instanceof Fault) {
       const problem = problemAbout(requestId, faultProblem(outcome, makeProblem)!)
-      logProblem(request, problem, { cause: outcome, item: index })
+      const fields = requestFields('sync', { requestId, ...nameOf(create) })
+      logProblem(request, problem, { cause: outcome, item: index, fields })
       return { ...item, status: problem.status, state: null, problem }
     }
     tellOutcome(request.log, outcome)

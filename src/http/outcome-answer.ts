@@ -1,8 +1,10 @@
 import type { FastifyReply } from 'fastify'
 import type { WorkflowRow } from '../db/catalog.ts'
 import { documentOf, workflowHref } from '../domain/document.ts'
+import type { Door } from '../domain/door.ts'
 import type { MakeProblem } from '../domain/problem.ts'
 import type { CatalogEntry, Registered, ValidRequest } from '../domain/request.ts'
+import { requestFields } from '../outcome-log.ts'
 import { about, replyProblem } from './problems.ts'
 
 export interface OutcomeAnswerParts {
@@ -32,13 +34,14 @@ export function rowMadeBy(
 /** Answers with how a request ended: 201 and the workflow that it made, or the problem. */
 export async function answerOutcome(
   reply: FastifyReply,
+  door: Door,
   registered: Registered,
   { workflowById, makeProblem }: OutcomeAnswerParts,
 ) {
-  const { requestId, replayed } = registered
   const { problem, workflow_id } = documentOf(registered, makeProblem)
-  const workflow = workflow_id && (await about(requestId, makeProblem, () => workflowById(workflow_id)))
-  if (replayed) reply.header('idempotent-replayed', 'true')
+  const fields = requestFields(door, registered)
+  const workflow = workflow_id && (await about(fields, makeProblem, () => workflowById(workflow_id)))
+  if (registered.replayed) reply.header('idempotent-replayed', 'true')
   if (problem) return replyProblem(reply, problem)
   return reply.code(201).header('location', workflowHref(workflow_id!)).send(workflow)
 }

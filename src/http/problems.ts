@@ -3,34 +3,52 @@ import { requestHref } from '../domain/document.ts'
 import { Fault } from '../domain/fault.ts'
 import type { MakeProblem, Problem, ProblemSlug } from '../domain/problem.ts'
 import { PublishFailure } from '../kafka/publish.ts'
+import type { requestFields } from '../outcome-log.ts'
 
 export const PROBLEM_JSON = 'application/problem+json; charset=utf-8'
 
 /** After how many seconds a caller should come back who was told that something is away. */
 export const RETRY_AFTER_S = '1'
 
+type RequestFields = ReturnType<typeof requestFields>
+
+interface LineParts {
+  cause?: unknown
+  /** Which part of an HTTP request it is about. */
+  item?: number
+  fields?: RequestFields | undefined
+}
+
 /** An answer that is a problem, thrown by a route. */
 export class HttpProblem extends Error {
   override readonly name = 'HttpProblem'
   readonly problem: Problem
+  /** What its log line tells of the request that it is about. */
+  readonly fields: RequestFields | undefined
 
-  constructor(problem: Problem, cause?: unknown) {
+  constructor(problem: Problem, cause?: unknown, fields?: RequestFields) {
     super(problem.title, { cause })
     this.problem = problem
+    this.fields = fields
   }
 }
 
 /** Sends a problem and writes the one log line that it is worth. */
-export function sendProblem(request: FastifyRequest, reply: FastifyReply, problem: Problem, cause?: unknown) {
-  logProblem(request, problem, { cause })
+export function sendProblem(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  problem: Problem,
+  parts: LineParts = {},
+) {
+  logProblem(request, problem, parts)
   return replyProblem(reply, problem)
 }
 
-/** Writes the one log line that a problem is worth; `item` tells which part of a request it is about. */
+/** Writes the one log line that a problem is worth. */
 export function logProblem(
   request: FastifyRequest,
   problem: Problem,
-  { cause, item }: { cause?: unknown; item?: number },
+  { cause, item, fields }: LineParts,
 ): void {
   const level = problem.status === 500 ? 'error' : problem.status === 503 ? 'warn' : 'info'
   request.log[level](
@@ -39,7 +57,7 @@ export function logProblem(
       route: request.routeOptions.url,
       status: problem.status,
       problem: problem.type.slice(problem.type.lastIndexOf('/') + 1),
-      ...(problem.request_id !== undefined && { request_id: problem.request_id }),
+      ...fields,
       ...(item !== undefined && { item }),
       ...(cause !== undefined && { err: cause }),
     },
@@ -56,14 +74,19 @@ export function replyProblem(reply: FastifyReply, problem: Problem) {
 /** What becomes of anything that a route throws, or that Fastify refuses before a route is asked. */
 export function errorHandler(makeProblem: MakeProblem) {
   return (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
-    if (error instanceof HttpProblem) return sendProblem(request, reply, error.problem, error.cause)
+    if (error instanceof HttpProblem) {
+      const { problem, cause, fields } = error
+      return sendProblem(request, reply, problem, { cause, fields })
+    }
     const fault = faultProblem(error, makeProblem)
-    if (fault) return sendProblem(request, reply, fault, error)
+    if (fault) return sendProblem(request, reply, fault, { cause: error })
     if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE')
       return sendProblem(request, reply, tooLarge(request, makeProblem))
     const refusal = REFUSALS[error.code] ?? (error.statusCode === 400 ? BAD_REQUEST : undefined)
     if (refusal) return sendProblem(request, reply, makeProblem(...refusal))
-    return sendProblem(request, reply, makeProblem('internal-error', 'This should not have happened'), error)
+    return sendProblem(request, reply, makeProblem('internal-error', 'This should not have happened'), {
+      cause: error,
+    })
   }
 }
 
@@ -72,9 +95,9 @@ export function tooLarge({ routeOptions }: FastifyRequest, makeProblem: MakeProb
   return makeProblem('payload-too-large', `The body is larger than ${routeOptions.bodyLimit} bytes`)
 }
 
-/** Runs a step that may end in a fault, and sees to it that the problem tells which request it was about. */
+/** Runs a step that may end in a fault, and sees to it that problem and log line tell which request it was about. */
 export async function about<T>(
-  requestId: string,
+  fields: RequestFields,
   makeProblem: MakeProblem,
   step: () => Promise<T>,
 ): Promise<T> {
@@ -83,7 +106,7 @@ export async function about<T>(
   } catch (error) {
     const fault = faultProblem(error, makeProblem)
     if (!fault) throw error
-    throw new HttpProblem(problemAbout(requestId, fault), error)
+    throw new HttpProblem(problemAbout(fields.request_id, fault), error, fields)
   }
 }
 

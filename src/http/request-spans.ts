@@ -2,8 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { readTraceContext, type TraceContext } from '../domain/trace-context.ts'
 import type { Span } from '../span.ts'
 import type { Tracing } from '../tracing.ts'
-import { acceptWorkflow } from './contract/workflow-requests.ts'
-import { createWorkflow, createWorkflows } from './contract/workflows.ts'
+import { REGISTERING } from './contract/registering.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -12,10 +11,8 @@ declare module 'fastify' {
   }
 }
 
-/** What registers workflows; nothing else is worth a trace. */
-const DOORS: ReadonlySet<string> = new Set(
-  [acceptWorkflow, createWorkflow, createWorkflows].map(({ method, url }) => `${method} ${url}`),
-)
+/** Nothing else is worth a trace. */
+const DOORS: ReadonlySet<string> = new Set(REGISTERING.map(({ method, url }) => `${method} ${url}`))
 
 /** Has each request that a door lets in be a span, in the trace of its caller. */
 export function traceRequests(app: FastifyInstance, tracing: Tracing): void {

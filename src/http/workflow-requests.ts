@@ -19,6 +19,7 @@ import {
 } from '../domain/request.ts'
 import type { TraceContext } from '../domain/trace-context.ts'
 import type { Foresee } from '../dry-run.ts'
+import { requestFields } from '../outcome-log.ts'
 import type { OutcomeWaiters } from '../outcome-waiters.ts'
 import { requestAttributes, type Span } from '../span.ts'
 import type { ReadStatus, Status } from '../status.ts'
@@ -92,12 +93,13 @@ export function workflowRequestRoutes(parts: WorkflowRequestRoutesParts) {
   async function accept(request: FastifyRequest): Promise<{ accepted: NamedRequest; at: AcceptedAt }> {
     const create = readCreateRequest(request, makeProblem)
     const { requestId, fingerprint, principal, acceptedAt } = create
-    request.span?.set(requestAttributes('async', { requestId, ...nameOf(create) }))
-    const position = await about(requestId, makeProblem, () =>
+    const named = { requestId, ...nameOf(create) }
+    request.span?.set(requestAttributes('async', named))
+    const position = await about(requestFields('async', named), makeProblem, () =>
       publish(create, bytesOf(request), traceOf(request), request.span),
     )
     return {
-      accepted: { requestId, fingerprint, principal, acceptedAt, ...nameOf(create) },
+      accepted: { ...named, fingerprint, principal, acceptedAt },
       at: { ...position, acceptedAt, owner: ownerTag(principal) },
     }
   }
@@ -163,11 +165,11 @@ export function workflowRequestRoutes(parts: WorkflowRequestRoutesParts) {
       if (status.kind !== 'settled' || status.settled.purged) return false
       const registered = registeredAs(accepted, status.settled)
       request.span?.set(requestAttributes('async', registered))
-      await answerOutcome(reply, registered, parts)
+      await answerOutcome(reply, 'async', registered, parts)
       return true
     } catch (error) {
-      const { requestId } = accepted
-      request.log.warn({ request_id: requestId, err: error }, 'cannot read yet how a request ended')
+      const fields = requestFields('async', accepted)
+      request.log.warn({ ...fields, err: error }, 'cannot read yet how a request ended')
       return false
     }
   }

@@ -3,7 +3,7 @@ import type { WorkflowRow } from '../db/catalog.ts'
 import type { MakeProblem } from '../domain/problem.ts'
 import { nameOf, type Registered, type ValidRequest } from '../domain/request.ts'
 import type { Foresee } from '../dry-run.ts'
-import type { TellOutcome } from '../outcome-log.ts'
+import { requestFields, type TellOutcome } from '../outcome-log.ts'
 import { registering, requestAttributes, traced } from '../span.ts'
 import { createWorkflow } from './contract/workflows.ts'
 import { bytesOf, readCreateRequest } from './create-request.ts'
@@ -33,16 +33,16 @@ export function workflowRoutes({
     serve(app, createWorkflow, makeProblem, async ({ request, query, reply }) => {
       const create = readCreateRequest(request, makeProblem)
       if (query.dry_run) return dryRun(create, { foresee, makeProblem })
-      const { requestId } = create
-      request.span?.set(requestAttributes('sync', { requestId, ...nameOf(create) }))
-      const registered = await about(requestId, makeProblem, () =>
+      const named = { requestId: create.requestId, ...nameOf(create) }
+      request.span?.set(requestAttributes('sync', named))
+      const registered = await about(requestFields('sync', named), makeProblem, () =>
         traced(request.span?.begin(registering(1)), () => register(create, bytesOf(request).length)),
       )
       request.span?.set(requestAttributes('sync', registered))
       tellOutcome(request.log, registered)
       const { outcome, entry, replayed } = registered
       const isNew = outcome === 'created' && !replayed // one of before may have another status by now
-      return answerOutcome(reply, registered, {
+      return answerOutcome(reply, 'sync', registered, {
         workflowById: isNew && entry ? async () => rowMadeBy(create, entry) : workflowById,
         makeProblem,
       })

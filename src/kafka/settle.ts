@@ -1,11 +1,12 @@
 import type { KafkaMessage, Message } from 'kafkajs'
+import { Fault } from '../domain/fault.ts'
 import type { MakeProblem } from '../domain/problem.ts'
 import type { Log, LogProgress } from '../domain/progress.ts'
-import type { Registered } from '../domain/request.ts'
+import type { Registered, RegistrationRequest } from '../domain/request.ts'
 import type { TraceContext } from '../domain/trace-context.ts'
 import type { Logger } from '../logger.ts'
 import type { TellOutcome } from '../outcome-log.ts'
-import type { Register } from '../register.ts'
+import { type Register, unlessFault } from '../register.ts'
 import { registering, requestAttributes, type Span, tracedTogether } from '../span.ts'
 import type { Tracing } from '../tracing.ts'
 import type { Chunk } from './chunks.ts'
@@ -48,6 +49,11 @@ export interface PlacedChunk {
 
 /** A record in hand, read. */
 type Taken = Decoded & { record: KafkaMessage; from: Log; attempts: number; span?: Span }
+type Requested = Taken & { request: RegistrationRequest }
+
+function isRequested(taken: Taken): taken is Requested {
+  return taken.request !== null
+}
 
 /**
  * Settles chunks of several partitions together: decode, register, then park and reply. When it returns, their offsets
@@ -93,12 +99,12 @@ export function settleWith({
 
   async function settleDecoded(placed: readonly PlacedChunk[], decoded: readonly Taken[]) {
     const progress = placed.map(({ chunk: { nextOffset }, from }) => ({ ...from, nextOffset }))
-    const requests = decoded.flatMap(({ request }) => request ?? [])
+    const requested = decoded.filter(isRequested)
     const registered = await tracedTogether(
-      spansOf(decoded).map((span) => span.begin(registering(requests.length))),
-      () => register(requests, progress),
+      spansOf(decoded).map((span) => span.begin(registering(requested.length))),
+      () => registerAll(requested, progress),
     )
-    if (requests.length === 0) await moveProgress(progress)
+    if (requested.length === 0) await moveProgress(progress)
     onStep('stored')
 
     const outcomes = registered.values()
@@ -132,6 +138,22 @@ export function settleWith({
       toldBefore.forget(from.partition)
     }
     onStep('announced')
+  }
+
+  /** Throws what keeps any of them from an outcome. Those that have one by then are told of, as they are stored. */
+  async function registerAll(requested: readonly Requested[], progress: readonly LogProgress[]) {
+    const answers = await register(
+      requested.map(({ request }) => request),
+      progress,
+    )
+    if (answers.some((answer) => answer instanceof Fault))
+      for (const [index, { record, from }] of requested.entries()) {
+        const answer = answers[index]!
+        if (answer instanceof Fault || toldBefore.has(from.partition, record)) continue
+        tellOutcome(log, answer)
+        toldBefore.add(from.partition, record)
+      }
+    return answers.map(unlessFault)
   }
 
   async function parkAll(letters: readonly Letter[]) {

@@ -65,7 +65,7 @@ test('every metric that it names is there, with that label', async () => {
   const metrics = openMetrics()
   metrics.worker(
     () => undefined,
-    () => [],
+    async () => [],
   )
   metrics.answered('none', 'aborted', 0)
   const text = await metrics.text()

@@ -9,7 +9,7 @@ import { startOwnServers } from '../support/own-servers.ts'
 import { sharedService } from '../support/shared-service.ts'
 import { until } from '../support/until.ts'
 import { aWorkflow } from '../support/workflows.ts'
-import { makeWorld, startApp } from '../support/world.ts'
+import { makeWorld, startApp, withService } from '../support/world.ts'
 
 describe('a service that has seen every outcome', () => {
   const service = sharedService()
@@ -29,7 +29,7 @@ describe('a service that has seen every outcome', () => {
   })
 
   test('has counted what was told again, accepted, settled and parked', () => {
-    expect(value('registrar_replays_total', { door: 'sync' })).toBe(1)
+    expect(value('registrar_replays_total', { door: 'sync', outcome: 'created' })).toBe(1)
     expect(value('registrar_accepted_total')).toBe(1)
     expect(value('registrar_settled_records_total')).toBe(5)
     expect(value('registrar_dead_letters_total', { class: 'failed' })).toBe(1)
@@ -133,9 +133,53 @@ test('while Kafka is away the worker tells that it does not go on, and once it i
   await until('a reason', async () => (await troubles())! > 0)
   const { status, body } = await get(`${app.url}/health/ready`)
   expect(status).toBe(503)
-  expect(body.detail).toContain('Kafka does not answer for the request topic')
+  expect(body.detail).toContain('Kafka does not answer')
   await kafka.start()
   await until('no reason', async () => (await troubles()) === 0, 60_000)
+})
+
+test('what is stored of a chunk that a lock holds up is counted then, each once', async () => {
+  const service = await withService({ roles: ['worker'] })
+  await service.owner.query(`
+    alter table workflow add constraint odd check (owner <> 'refused') not valid;
+    create function locked() returns trigger language plpgsql as $$
+      begin raise exception 'held' using errcode = '55P03'; end $$;
+    create trigger locked before insert on workflow for each row
+      when (new.owner = 'locked') execute function locked();`)
+  const owners = ['free', 'refused', 'locked']
+  await produce(
+    service,
+    owners.map((owner) => ({ partition: 0, value: JSON.stringify(aWorkflow({ owner })) })),
+  )
+  const counted = async (name: string, outcome: string) =>
+    valueIn(await scrape(service.metricsUrl), name, { door: 'async', outcome })
+  await until('a worker that waits', () => service.logs.some(({ msg }) => msg === 'the worker waits'))
+  expect(await counted('registrar_requests_total', 'created')).toBe(1)
+  expect(await counted('registrar_requests_total', 'failed')).toBe(1)
+
+  await service.owner.query('drop trigger locked on workflow')
+  await until(
+    'the end of it',
+    async () => valueIn(await scrape(service.metricsUrl), 'registrar_settled_records_total') === 3,
+  )
+  expect(await counted('registrar_requests_total', 'created')).toBe(2)
+  expect(await counted('registrar_requests_total', 'failed')).toBe(1)
+  for (const outcome of ['created', 'failed'])
+    expect(await counted('registrar_replays_total', outcome)).toBe(0)
+})
+
+test('a worker with nothing to do tells that PostgreSQL takes no changes', async () => {
+  const service = await withService({ roles: ['worker'] })
+  await until('the worker', async () => (await get(`${service.url}/health/ready`)).status === 200)
+  const troubles = async () => valueIn(await scrape(service.metricsUrl), 'registrar_worker_troubles')
+  expect(await troubles()).toBe(0)
+  const role = new URL(service.infrastructure.databaseUrl).username
+  await service.owner.query(`alter role ${role} set default_transaction_read_only = on`)
+  await service.owner.query('select pg_terminate_backend(pid) from pg_stat_activity where usename = $1', [
+    role,
+  ])
+  await until('a reason', async () => (await get(`${service.url}/health/ready`)).status === 503)
+  expect(await troubles()).toBe(1)
 })
 
 test('a port for metrics that is taken is one sentence, which names its variable', async () => {

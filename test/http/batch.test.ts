@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { LIMITS } from '../../src/domain/limits.ts'
 import { ingressBehindProxy } from '../support/behind-proxy.ts'
 import { type Answer, get, post } from '../support/http.ts'
+import { scrape, valueIn } from '../support/metrics.ts'
 import { expectProblem, expectProblemShape } from '../support/problems.ts'
 import { sharedService } from '../support/shared-service.ts'
 import { aWorkflow } from '../support/workflows.ts'
@@ -52,6 +53,22 @@ async function traces() {
        (select count(*)::int from registration_request) as requests`,
   )
   return rows[0]
+}
+
+/** Somebody who makes this workflow, and has not said whether it is to stay. */
+async function holding({ workflow_name }: { workflow_name?: unknown }): Promise<pg.Client> {
+  const rival = new pg.Client({ connectionString: service.infrastructure.migrateDatabaseUrl })
+  await rival.connect()
+  onTestFinished(() => rival.end())
+  await rival.query('begin')
+  await rival.query(
+    `insert into workflow (workflow_id, workflow_name, version, name, description, content, content_hash,
+       execution_engine, labels, custom_labels, detected_labels, parameters, status, created_by_request,
+       request_fingerprint)
+     values ($1, $2, '1.0.0', '', '', '', '', 'tekton', '{}', '{}', '{}', '{}', 'active', $1, '')`,
+    [randomUUID(), workflow_name],
+  )
+  return rival
 }
 
 const padded = (bytes: number, fields: Record<string, unknown> = {}) => {
@@ -306,8 +323,8 @@ describe('while PostgreSQL is away', () => {
           instance: `/api/v1/workflow-requests/${request_id}`,
         })
     expect(app.logs.filter(({ status }) => status === 503)).toMatchObject([
-      { level: 'warn', item: 0, request_id: results[0]!.request_id },
-      { level: 'warn', item: 2, request_id: results[2]!.request_id },
+      { level: 'warn', item: 0, request_id: results[0]!.request_id, door: 'sync' },
+      { level: 'warn', item: 2, request_id: results[2]!.request_id, workflow_name: items[2]!.workflow_name },
     ])
 
     await proxy.open()
@@ -316,20 +333,25 @@ describe('while PostgreSQL is away', () => {
     expect(again.map(({ request_id }) => request_id)).toEqual(results.map(({ request_id }) => request_id))
   })
 
+  test('for some only, those that were stored before are told, and so are they again', async () => {
+    const held = aWorkflow()
+    const rival = await holding(held)
+    const key = randomUUID()
+    const items = [aWorkflow(), held, aWorkflow()]
+    const results = resultsOf(await createAll(items, key))
+    expect(results.map(({ status }) => status)).toEqual([201, 503, 503])
+    const samples = await scrape(service.metricsUrl)
+    expect(valueIn(samples, 'registrar_batch_items_total', { status: '503' })).toBeGreaterThanOrEqual(2)
+
+    await rival.query('rollback')
+    const again = resultsOf(await createAll(items, key))
+    expect(again.map(({ status }) => status)).toEqual([201, 201, 201])
+    expect(again[0]).toEqual(results[0])
+  })
+
   test('for one chunk only, the items of the others stand', async () => {
     const held = aWorkflow()
-    const rival = new pg.Client({ connectionString: service.infrastructure.migrateDatabaseUrl })
-    await rival.connect()
-    onTestFinished(() => rival.end())
-    await rival.query('begin')
-    await rival.query(
-      `insert into workflow (workflow_id, workflow_name, version, name, description, content, content_hash,
-         execution_engine, labels, custom_labels, detected_labels, parameters, status, created_by_request,
-         request_fingerprint)
-       values ($1, $2, '1.0.0', '', '', '', '', 'tekton', '{}', '{}', '{}', '{}', 'active', $1, '')`,
-      [randomUUID(), held.workflow_name],
-    )
-
+    const rival = await holding(held)
     const key = randomUUID()
     const filling = Array.from({ length: 8 }, () => padded(LIMITS.bytes))
     const items = [held, ...filling, aWorkflow()]

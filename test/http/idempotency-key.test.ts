@@ -368,7 +368,7 @@ describe('a key is known', () => {
   })
 })
 
-test('a 503 whose request was carried out all the same tells its id, and a retry finds its outcome', async () => {
+test('a 503 whose request was carried out all the same tells its id, in its log line its name too, and a retry finds its outcome', async () => {
   const { world, proxy, app } = await ingressBehindProxy()
   const [body, key] = [aWorkflow(), randomUUID()]
   const carriedOut = proxy.withholdAnswer('insert into workflow')
@@ -379,6 +379,10 @@ test('a 503 whose request was carried out all the same tells its id, and a retry
   const { rows } = await world.owner.query('select created_by_request from workflow')
   expect(rows).toEqual([{ created_by_request: problem.request_id }])
   expect(problem.instance).toBe(`/api/v1/workflow-requests/${problem.request_id}`)
+  const { workflow_name, version } = body
+  expect(app.logs.filter(({ status }) => status === 503)).toMatchObject([
+    { level: 'warn', request_id: problem.request_id, door: 'sync', workflow_name, version },
+  ])
 
   await proxy.open()
   expect((await get(`${app.url}${problem.instance}`)).body.state).toBe('created')

@@ -3,12 +3,15 @@ import { migrate } from '../../src/db/migrate.ts'
 import { type Db, openDb } from '../../src/db/open.ts'
 import { registrations } from '../../src/db/registrations.ts'
 import { dbFailure } from '../../src/db/sqlstate.ts'
-import { type Register, registerWith, type Store } from '../../src/register.ts'
+import type { LogProgress } from '../../src/domain/progress.ts'
+import type { Registered, RegistrationRequest } from '../../src/domain/request.ts'
+import { registerWith, type Store, unlessFault } from '../../src/register.ts'
 import { makeWorld, type World } from './world.ts'
 
 /** `register` on a migrated database of its own, as the service's role. */
 export interface Registry {
-  register: Register
+  /** Throws the fault of any request that has no outcome. */
+  register(requests: readonly RegistrationRequest[], progress?: readonly LogProgress[]): Promise<Registered[]>
   store: Store
   db: Db
   world: World
@@ -29,8 +32,9 @@ export async function openRegistry(): Promise<Registry> {
   )
   const store: Store = { ...registrations(db), failureOf: dbFailure }
   const sql = async (text: string, values?: unknown[]) => (await world.owner.query(text, values)).rows
+  const register = registerWith(store)
   return {
-    register: registerWith(store),
+    register: async (...asked) => (await register(...asked)).map(unlessFault),
     store,
     db,
     world,
