@@ -58,10 +58,11 @@ export function backlog() {
       if (standing?.settled !== undefined && standing.settled > offset) standing.settled = offset
     },
 
-    /** What a look from outside found; what this consumer settled meanwhile is not in it. */
+    /** What a look from outside found: what others have settled, and not what this consumer has meanwhile. */
     looked(partition: number, settled: bigint, high: bigint) {
       const standing = standings.get(partition)
       if (!standing) return
+      standing.inHand = standing.inHand.filter(({ nextOffset }) => nextOffset > settled)
       if (standing.settled === undefined || settled > standing.settled) standing.settled = settled
       standing.high = high
       const isUnread = lagOf(standing) > 0 && standing.inHand.length === 0

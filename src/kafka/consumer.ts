@@ -184,21 +184,25 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     watching.active(partition)
     if (batchSize > 0) return
     const [first, next] = [BigInt(firstOffset ?? lastOffset), BigInt(lastOffset) + 1n]
-    const isTaken = await isInLine(partition, first)
+    const isTaken = await isInLine(partition, { first, next })
     if (isTaken) take(partition, [passage(first, next)], next)
     if (isTaken === undefined) seek(partition, first) // kafkajs has gone past it by itself
   })
   const watching = watch({
     readOffsets,
     readProgress,
-    assigned: () => (rebalancing ? undefined : assigned),
+    assigned: () => assigned,
+    isMember: () => assigned !== undefined && !rebalancing,
     isBusy: (partition) =>
       lanes.isBusy(partition) || (partition === undefined ? waits.size > 0 : waits.has(partition)),
     async onLook(partitions) {
       const ends = await readEnds()
-      for (const { partition, settled, high } of partitions)
+      for (const { partition, settled, high } of partitions) {
         pending.looked(partition, settled, ends.get(partition) ?? high)
-      await aligned.sendBack(partitions)
+        const wait = waits.get(partition)
+        if (wait && wait.next <= settled && !lanes.isBusy(partition)) endWait(partition) // by somebody else's doing
+      }
+      if (!rebalancing) await aligned.sendBack(partitions)
     },
     onStall: onCrash,
   })
@@ -236,12 +240,13 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
       commits.rethrow()
       const first = fetchedOffset(batch)
       const high = BigInt(batch.highWatermark)
+      const next = BigInt(batch.lastOffset()) + 1n
       const isOver = () => !isRunning() || isStale()
       const chunks = [...chunksOf(batch, first)]
       if (!isOver()) pending.fetched(partition, first, high, chunks)
-      if (!isOver() && (await isInLine(partition, first, high)) && !isOver()) {
+      if (!isOver() && (await isInLine(partition, { first, next }, high)) && !isOver()) {
         commitOffsets = payload.commitOffsetsIfNecessary
-        take(partition, chunks, BigInt(batch.lastOffset()) + 1n)
+        take(partition, chunks, next)
         resolveOffset(batch.lastOffset())
       }
       await (closing ? delay(CLOSING_PAUSE_MS) : lanes.ready())
@@ -261,17 +266,21 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
   }
 
   /**
-   * Whether what was read of a partition from `first` on may be taken. If not, another place is read first, or undefined:
-   * the partition waits.
+   * Whether what was read of a partition, from `first` on and below `next`, may be taken. If not, another place is read
+   * first, or undefined: the partition waits.
    */
-  async function isInLine(partition: number, first: bigint, high?: bigint): Promise<boolean | undefined> {
+  async function isInLine(
+    partition: number,
+    { first, next }: { first: bigint; next: bigint },
+    high?: bigint,
+  ): Promise<boolean | undefined> {
     const membership = memberships
     const isMine = () => membership === memberships && assigned?.includes(partition) && !closing
     try {
       return Boolean((await aligned.align(partition, first, high)) && isMine())
     } catch (error) {
       if (!isMine()) return false
-      wait(partition, error)
+      wait(partition, next, error)
       return undefined
     }
   }
@@ -300,7 +309,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     } catch (error) {
       if (membership !== memberships || closing) return
       aligned.sendTo(partition, stored < chunk.firstOffset ? stored : chunk.firstOffset)
-      return wait(partition, error)
+      return wait(partition, chunk.nextOffset, error)
     }
     if (membership !== memberships || aligned.position(partition) !== position) return
     onStep('settled')
@@ -311,8 +320,8 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     commits.soon(partition, chunk.nextOffset)
   }
 
-  /** Pauses a partition, ever longer, until it is read on. Heartbeats go on meanwhile. */
-  function wait(partition: number, error: unknown) {
+  /** Pauses a partition with all below `next`, ever longer, until it is read on. Heartbeats go on meanwhile. */
+  function wait(partition: number, next: bigint, error: unknown) {
     const earlier = waits.get(partition)
     const delayMs = Math.min((earlier?.delayMs ?? 50) * 2, 2_000)
     const reason = reasonOf(error)
@@ -323,7 +332,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
     const paused = [{ topic, partitions: [partition] }]
     asMember(() => consumer.pause(paused))
     const timer = setTimeout(() => asMember(() => consumer.resume(paused)), delayMs).unref()
-    waits.set(partition, { reason, delayMs, attempts, timer })
+    waits.set(partition, { reason, next, delayMs, attempts, timer })
   }
 
   function endWait(partition: number) {
@@ -360,8 +369,13 @@ export async function startConsumer(parts: ConsumerParts): Promise<RunningConsum
       oldestPendingSeconds: pending.oldestPendingSeconds(),
     }),
     troubles() {
-      if (!assigned) return [refusal ?? 'the worker is not in its consumer group']
-      return [...watching.silences(), ...[...standing().values()].flat()]
+      const outside = refusal ?? 'the worker is not in its consumer group'
+      if (!assigned) return [outside]
+      return [
+        ...(watching.isOutside() ? [outside] : []),
+        ...watching.silences(),
+        ...[...standing().values()].flat(),
+      ]
     },
     close,
   }
@@ -386,6 +400,8 @@ const REFUSED_RESTART_MS = 2_000
 
 interface Wait {
   reason: string
+  /** Once everything below is settled there is nothing left to wait with. */
+  next: bigint
   delayMs: number
   attempts: number
   timer: NodeJS.Timeout

@@ -4,8 +4,10 @@ import type { LogOffsets } from './log-offsets.ts'
 export interface WatchParts {
   readOffsets: () => Promise<LogOffsets>
   readProgress: () => Promise<Map<number, bigint>>
-  /** The partitions that it consumes; undefined while it is not a member of its group. */
+  /** The partitions that it consumes, or did when it was last in its group; undefined when it has none. */
   assigned: () => readonly number[] | undefined
+  /** Whether it is in its group now, and may fetch. */
+  isMember: () => boolean
   /** Whether a chunk is in hand, of this partition or of any, or something waits on purpose. */
   isBusy: (partition?: number) => boolean
   /** Told of each assigned partition up to where it is settled, and where its log ends. */
@@ -16,7 +18,10 @@ export interface WatchParts {
   stallMs?: number
   /** After this long outside its group while Kafka answers, too. */
   joinMs?: number
-  /** After this long with records to settle, of which none is, a partition counts as standing still. */
+  /**
+   * After this long with records to settle, of which none is, a partition counts as standing still, and after this long
+   * outside its group the consumer as not in it.
+   */
   standstillMs?: number
   /** After this long without an answer to what it asks, a server counts as away. */
   silenceMs?: number
@@ -28,6 +33,9 @@ const SILENT = {
   database: 'PostgreSQL does not tell how far the log is settled',
 }
 
+/** How much longer a partition may wait while there is plenty of others, which may come first. */
+const PATIENCE_IN_PLENTY = 5
+
 /** How far a partition was settled at a look, and since when it was not settled further, though it could be. */
 interface Progress {
   settled: bigint
@@ -36,7 +44,7 @@ interface Progress {
 
 /** Looks from outside at whether a consumer does its job: that nothing is missing from its log, and that it moves. */
 export function watch(parts: WatchParts) {
-  const { readOffsets, readProgress, assigned, isBusy, onLook, onStall } = parts
+  const { readOffsets, readProgress, assigned, isMember, isBusy, onLook, onStall } = parts
   const { intervalMs = 2_000, stallMs = 60_000, joinMs = 120_000, standstillMs = 20_000 } = parts
   const { silenceMs = 10_000 } = parts
   let mismatches = new Map<number, string>()
@@ -62,7 +70,7 @@ export function watch(parts: WatchParts) {
     const sound: { partition: number; settled: bigint; high: bigint }[] = []
     const active = new Map<number, number>()
     const partitions = assigned()
-    outsideSince = partitions ? undefined : (outsideSince ?? now)
+    outsideSince = isMember() ? undefined : (outsideSince ?? now)
     if (outsideSince !== undefined && now - outsideSince > joinMs && !stopped)
       onStall(new Error(`The consumer stands still: it has not come into its group for ${joinMs} ms`))
     for (const partition of partitions ?? []) {
@@ -74,7 +82,7 @@ export function watch(parts: WatchParts) {
       if (contradiction) found.set(partition, contradiction)
       else sound.push({ partition, settled, high: log.high })
       const since = lastActive.get(partition) ?? now
-      const isIdle = settled >= log.high || contradiction !== undefined || isBusy()
+      const isIdle = settled >= log.high || contradiction !== undefined || isBusy() || !isMember()
       active.set(partition, isIdle ? now : since)
       if (!isIdle && now - since > stallMs && !stopped)
         onStall(
@@ -102,16 +110,16 @@ export function watch(parts: WatchParts) {
     now: number,
   ): Map<number, string> {
     const isMoved = (partition: number, settled: bigint) => lastProgress.get(partition)?.settled !== settled
-    // While there is plenty of others, those may come first.
     const isPlenty = partitions.some(
       ({ partition, settled, high }) => settled < high && isMoved(partition, settled),
     )
     const found = new Map<number, string>()
     lastProgress = new Map(
       partitions.map(({ partition, settled, high }) => {
-        const isMoving = settled >= high || isMoved(partition, settled) || (isPlenty && !isBusy(partition))
+        const isMoving = settled >= high || isMoved(partition, settled)
         const since = isMoving ? now : (lastProgress.get(partition)?.since ?? now)
-        if (now - since > standstillMs)
+        const patience = isPlenty && !isBusy(partition) ? PATIENCE_IN_PLENTY : 1
+        if (now - since > patience * standstillMs)
           found.set(partition, `partition ${partition} makes no progress: ${high - settled} records wait`)
         return [partition, { settled, since }]
       }),
@@ -139,6 +147,8 @@ export function watch(parts: WatchParts) {
     mismatches: (): ReadonlyMap<number, string> => mismatches,
     /** Why partitions count as standing still. */
     standstills: (): ReadonlyMap<number, string> => standstills,
+    /** Whether it has been outside its group for long. */
+    isOutside: () => outsideSince !== undefined && Date.now() - outsideSince > standstillMs,
     /** Who has not answered for long, in words. */
     silences(): string[] {
       const before = Date.now() - silenceMs

@@ -4,6 +4,7 @@ import { progressIn, tables } from '../support/group-offsets.ts'
 import { get, post } from '../support/http.ts'
 import { produce } from '../support/kafka.ts'
 import { asAdmin, logEnds } from '../support/log-ends.ts'
+import { scrape, valueIn } from '../support/metrics.ts'
 import { expectProblem } from '../support/problems.ts'
 import { runTool } from '../support/tool.ts'
 import { until } from '../support/until.ts'
@@ -228,4 +229,27 @@ test('what was accepted into a log that is no longer read is 410, and into one n
   expect(stdout).toMatch(/^ +1 +0 +1 +1 +\S+ +0 +ok$/m)
   const { clusterId } = await asAdmin(world, (admin) => admin.describeCluster())
   expect(stdout).toMatch(new RegExp(`^${clusterId} +${topic} +\\d +1$`, 'm'))
+})
+
+test('what was in hand and is lost holds nothing up once `progress accept` was said', async () => {
+  const { world, service, topic } = await twoPartitions()
+  await produce(world, records(1, 1))
+  await until('a progress', async () => (await progressIn(world))[1] === 1)
+  await world.owner.query(`
+    create function full_disk() returns trigger language plpgsql as $$
+      begin raise exception 'full' using errcode = '53100'; end $$;
+    create trigger full_disk before insert on registration_request for each statement execute function full_disk()`)
+  await produce(world, records(3, 1))
+  await isNotReady(service, /partition 1 waits: outage: 53100/)
+  await asAdmin(world, async (admin) => {
+    await admin.fetchTopicOffsets(topic) // or kafkajs does not know who leads the partition
+    await admin.deleteTopicRecords({ topic, partitions: [{ partition: 1, offset: '4' }] })
+  })
+  await world.owner.query('drop trigger full_disk on registration_request')
+  expect((await runTool('progress', world, 'accept')).code).toBe(0)
+  expect((await progressIn(world))[1]).toBe(4)
+  await isReady(service)
+  const samples = await scrape(service.metricsUrl)
+  for (const name of ['oldest_pending_age_seconds', 'waiting_partitions', 'worker_troubles'])
+    expect(valueIn(samples, `registrar_${name}`)).toBe(0)
 })

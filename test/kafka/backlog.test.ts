@@ -48,6 +48,15 @@ test('the oldest record of all partitions counts, wherever in its chunk it is', 
   expectAge(700)
 })
 
+test('what others have settled is not in hand any more', () => {
+  pending.fetched(0, 0n, 3n, [aChunk(0n, 500), aChunk(1n, 400, 300)])
+  pending.looked(0, 1n, 3n)
+  expectAge(400)
+  pending.looked(0, 3n, 3n)
+  expect(pending.oldestPendingSeconds()).toBe(0)
+  expect(pending.lag()).toEqual(new Map([[0, 0]]))
+})
+
 test('what comes again counts once', () => {
   pending.fetched(0, 0n, 30n, [aChunk(0n, 500), aChunk(1n, 400)])
   pending.fetched(0, 0n, 30n, [aChunk(0n, 500)])

@@ -21,6 +21,7 @@ function watching(parts: Partial<WatchParts> = {}) {
       return new Map([[0, 7n]])
     },
     assigned: () => [0],
+    isMember: () => true,
     isBusy: () => false,
     onStall: (error) => void alarms.push(error),
     intervalMs: INTERVAL_MS,
@@ -55,7 +56,7 @@ test('where nothing was ever settled, all records that are there wait', async ()
 
 test('a consumer that does not come into its group is told of, once it had time enough', async () => {
   const began = performance.now()
-  const { alarms } = watching({ assigned: () => undefined, joinMs: 2 * STALL_MS })
+  const { alarms } = watching({ isMember: () => false, joinMs: 2 * STALL_MS })
   await until('an alarm', () => alarms.length > 0)
   expect(performance.now() - began).toBeGreaterThan(2 * STALL_MS)
   expect(alarms[0]!.message).toBe('The consumer stands still: it has not come into its group for 200 ms')
@@ -69,6 +70,7 @@ const QUIET: [string, Partial<WatchParts>][] = [
   ],
   ['a chunk is in hand or a partition waits on purpose', { isBusy: () => true }],
   ['it has no partition', { assigned: () => [] }],
+  ['its group has new members', { isMember: () => false }],
   ['the records that wait are those of others', { assigned: () => [1] }],
   [
     'records are missing from its log, which has its own reason',
@@ -76,7 +78,7 @@ const QUIET: [string, Partial<WatchParts>][] = [
   ],
   [
     'it is outside its group because Kafka is away',
-    { assigned: () => undefined, joinMs: 0, readOffsets: async () => Promise.reject(new Error('away')) },
+    { isMember: () => false, joinMs: 0, readOffsets: async () => Promise.reject(new Error('away')) },
   ],
   ['Kafka is away', { readOffsets: async () => Promise.reject(new Error('away')) }],
   ['PostgreSQL is away', { readProgress: async () => Promise.reject(new Error('away')) }],
@@ -271,11 +273,13 @@ describe('a partition with records to settle', () => {
   })
 
   test.each([
-    ['is not told of while there is plenty of others that come first', false, 0],
-    ['is told of while others are settled and it is in hand', true, 1],
-  ])('%s', async (_, isInHand, reasons) => {
+    ['is not told of so soon while there is plenty of others that come first', false, 100, 0],
+    ['is told of though there is plenty of others, after a while', false, 1 / 5, 1],
+    ['is told of while others are settled and it is in hand', true, 1, 1],
+  ])('%s', async (_, isInHand, share, reasons) => {
     let settled = 0n
     const one = unfinished({
+      standstillMs: STANDSTILL_MS * share,
       assigned: () => [0, 1],
       isBusy: (partition) => partition === undefined || (partition === 0 && isInHand),
       readProgress: async () =>
@@ -294,6 +298,12 @@ describe('a partition with records to settle', () => {
     const since = settled
     await until('more looks', () => settled > since + 10n)
     expect(one.standstills().size).toBe(reasons)
+  })
+
+  test('is told of while its group has new members, who settle nothing', async () => {
+    const one = unfinished({ isBusy: () => false, isMember: () => false })
+    await until('the reason', () => one.standstills().get(0) === REASON)
+    expect(one.isOutside()).toBe(true)
   })
 
   test('is not told of for the time in which nobody could look', async () => {
