@@ -1,9 +1,10 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { get } from '../support/http.ts'
-import { produce } from '../support/kafka.ts'
+import { plainKafka, produce } from '../support/kafka.ts'
+import { scrape } from '../support/metrics.ts'
 import { until } from '../support/until.ts'
 import { aWorkflow } from '../support/workflows.ts'
-import { makeWorld, startApp } from '../support/world.ts'
+import { makeWorld, startApp, type World } from '../support/world.ts'
 
 test('a worker does not wait for partitions that another one has taken over', async () => {
   const world = await makeWorld()
@@ -36,3 +37,55 @@ test('a worker does not wait for partitions that another one has taken over', as
   const { rows } = await world.owner.query('select count(*)::int as settled from registration_request')
   expect(rows).toEqual([{ settled: 3 }])
 })
+
+test('while its group waits for a member that is stuck, a worker tells what it cannot settle', async () => {
+  const world = await makeWorld()
+  onTestFinished(() => world.close())
+  const worker = await startApp(world, { roles: ['worker'] })
+  onTestFinished(() => worker.close())
+  const lags = async () => {
+    const samples = await scrape(worker.metricsUrl)
+    return samples.filter(({ name }) => name === 'registrar_lag_records').map(({ value }) => value)
+  }
+  const toEach = () =>
+    produce(
+      world,
+      [0, 1, 2].map((partition) => ({ partition, value: JSON.stringify(aWorkflow()) })),
+    )
+
+  const others = [aMember(world), aMember(world)] as const
+  onTestFinished(async () => void (await Promise.all(others.map((other) => other.leave()))))
+  const [rival, third] = others
+  await rival.join()
+  await until('a share for each', async () => (await lags()).length < 3)
+  await toEach()
+  await rival.isStuck
+  await until('nothing to do', async () => (await lags()).every((lag) => lag === 0))
+  void third.join()
+  await until('a rebalance', () => worker.logs.some(({ msg }) => msg.includes('group is rebalancing')))
+  await toEach()
+  await until('its lag', async () => (await lags()).some((lag) => lag > 0))
+})
+
+/** Another member of the group of this world, which does not come back from its first record before it leaves. */
+function aMember(world: World) {
+  const consumer = plainKafka(world).consumer({ groupId: world.env.CONSUMER_GROUP!, sessionTimeout: 60_000 })
+  const [stuck, left] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  return {
+    isStuck: stuck.promise,
+    async join() {
+      await consumer.connect()
+      await consumer.subscribe({ topics: [world.env.REQUEST_TOPIC!] })
+      await consumer.run({
+        async eachMessage() {
+          stuck.resolve()
+          await left.promise
+        },
+      })
+    },
+    async leave() {
+      left.resolve()
+      await consumer.disconnect()
+    },
+  }
+}
