@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { get } from '../support/http.ts'
 import { plainKafka, produce } from '../support/kafka.ts'
-import { scrape } from '../support/metrics.ts'
+import { scrape, valueIn } from '../support/metrics.ts'
 import { until } from '../support/until.ts'
 import { aWorkflow } from '../support/workflows.ts'
 import { makeWorld, startApp, type World } from '../support/world.ts'
@@ -63,8 +63,15 @@ test('while its group waits for a member that is stuck, a worker tells what it c
   await until('nothing to do', async () => (await lags()).every((lag) => lag === 0))
   void third.join()
   await until('a rebalance', () => worker.logs.some(({ msg }) => msg.includes('group is rebalancing')))
+  const settled = async () => valueIn(await scrape(worker.metricsUrl), 'registrar_settled_records_total')!
+  const before = await settled()
   await toEach()
-  await until('its lag', async () => (await lags()).some((lag) => lag > 0))
+  const isLagging = async (records: number) => (await lags()).some((lag) => lag >= records)
+  await until('the end of what it had fetched', async () => (await settled()) > before || isLagging(1))
+  for (const records of [1, 2]) {
+    await toEach()
+    await until('its lag', () => isLagging(records))
+  }
 })
 
 /** Another member of the group of this world, which does not come back from its first record before it leaves. */
