@@ -26,6 +26,6 @@ export async function readCommitted(
   topic: string,
 ): Promise<Map<number, bigint>> {
   const [found] = await admin.fetchOffsets({ groupId, topics: [topic] })
-  const committed = found?.partitions.filter(({ offset }) => offset !== '-1') ?? []
-  return new Map(committed.map(({ partition, offset }) => [partition, BigInt(offset)]))
+  const offsets = found?.partitions.map(({ partition, offset }) => [partition, BigInt(offset)] as const) ?? []
+  return new Map(offsets.filter(([, offset]) => offset >= 0n)) // below 0 is no offset: none, or kafkajs's earliest
 }
