@@ -10,7 +10,7 @@ import { dial } from '../support/raw-http.ts'
 import { sharedService } from '../support/shared-service.ts'
 import { until } from '../support/until.ts'
 import { aWorkflow } from '../support/workflows.ts'
-import { groupingIn, labelsNamedIn, selectorsIn } from './expressions.ts'
+import { groupingsIn, labelsNamedIn, labelsOf, selectorsIn } from './expressions.ts'
 import { promtool } from './promtool.ts'
 import { SECTIONS } from './runbook.ts'
 
@@ -99,13 +99,11 @@ describe('the metrics of a service that has seen every outcome', () => {
         }
       }
     }
-    const labels = new Set(
-      samples
-        .filter(({ name }) => selectors.some(({ metric }) => metric === name))
-        .flatMap((sample) => Object.keys(sample.labels)),
-    )
-    for (const label of [...groupingIn(expr), ...texts.flatMap(labelsNamedIn)])
-      expect(labels.has(label) || OF_PROMETHEUS.has(label), label).toBe(true)
+    const labels = labelsOf(expr, (metric) => {
+      const found = samples.filter(({ name }) => name === metric)
+      return new Set([...OF_PROMETHEUS, ...found.flatMap((sample) => Object.keys(sample.labels))])
+    })
+    for (const label of texts.flatMap(labelsNamedIn)) expect([...labels]).toContain(label)
   })
 })
 
@@ -124,9 +122,8 @@ describe('the alerts', () => {
   )
   test('tell of each job by itself', () => {
     for (const { alert, expr } of alerts) {
-      const groups = [...expr.matchAll(/\b(?:sum|max|min|avg|count)\b(?! by \(job\b)/g)]
-      expect(groups, alert).toEqual([])
-      expect(groupingIn(expr), alert).toContain('job')
+      expect(groupingsIn(expr), alert).not.toEqual([])
+      for (const labels of groupingsIn(expr)) expect(labels, alert).toContain('job')
     }
   })
 
@@ -195,18 +192,56 @@ describe('the dashboard', () => {
   })
 })
 
-test('a metric or label that is only in an expression would be noticed', () => {
-  const expression = 'sum by (le, door) (rate(registrar_x_total{door="sync",outcome!~"a|b"}[5m])) > process_y'
-  expect(selectorsIn(expression)).toEqual([
-    {
-      metric: 'registrar_x_total',
-      matchers: [
-        { label: 'door', operator: '=', value: 'sync' },
-        { label: 'outcome', operator: '!~', value: 'a|b' },
-      ],
-    },
-    { metric: 'process_y', matchers: [] },
+describe('of an expression', () => {
+  const labels = new Map([
+    ['registrar_x_total', new Set(['door', 'outcome'])],
+    ['registrar_y', new Set(['pool'])],
+    ['registrar_z_bucket', new Set(['door', 'le'])],
+    ['process_z', new Set<string>()],
   ])
-  expect(groupingIn(expression)).toEqual(['le', 'door'])
-  expect(labelsNamedIn('{{door}} at {{ $labels.class }} is {{ $value }}')).toEqual(['door', 'class'])
+  const of = (expression: string) => [...labelsOf(expression, (metric) => labels.get(metric)!)]
+
+  test('every metric is seen, with its conditions, and every grouping', () => {
+    const expression =
+      'sum by (le, door) (rate(registrar_x_total{door="sync",outcome!~"a|b"}[5m])) > typo_total + max(y)'
+    expect(selectorsIn(expression)).toEqual([
+      {
+        metric: 'registrar_x_total',
+        matchers: [
+          { label: 'door', operator: '=', value: 'sync' },
+          { label: 'outcome', operator: '!~', value: 'a|b' },
+        ],
+      },
+      { metric: 'typo_total', matchers: [] },
+      { metric: 'y', matchers: [] },
+    ])
+    expect(groupingsIn(expression)).toEqual([['le', 'door'], []])
+  })
+
+  test.each([
+    ['registrar_x_total{door="sync"}', ['door', 'outcome']],
+    ['sum by (door) (rate(registrar_x_total[$__rate_interval])) > 5', ['door']],
+    ['1 - sum(registrar_x_total)', []],
+    ['absent(registrar_x_total)', []],
+    ['registrar_x_total or registrar_z_bucket', ['door']],
+    ['sum by (door) (registrar_x_total and on (door) registrar_z_bucket)', ['door']],
+    ['histogram_quantile(0.5, sum by (door, le) (rate(registrar_z_bucket[5m])))', ['door']],
+  ])('the result has the labels that Prometheus gives it: %s', (expression, expected) => {
+    expect(of(expression)).toEqual(expected)
+  })
+
+  test.each([
+    ['No label door', 'sum by (door) (registrar_x_total) / sum by (door) (registrar_y)'],
+    ['No label le', 'histogram_quantile(0.5, sum by (door) (rate(registrar_z_bucket[5m])))'],
+    ['No label pool', 'registrar_x_total and on (pool) process_z'],
+    ['No label pool', 'registrar_x_total > registrar_y'],
+    ['Not understood', 'tally(registrar_x_total)'],
+    ['Not understood', 'sum without (door) (registrar_x_total)'],
+  ])('what cannot be is refused. %s: %s', (said, expression) => {
+    expect(() => of(expression)).toThrow(said)
+  })
+
+  test('the labels that its texts name are seen', () => {
+    expect(labelsNamedIn('{{door}} at {{ $labels.class }} is {{ $value }}')).toEqual(['door', 'class'])
+  })
 })
