@@ -186,6 +186,7 @@ describe('the dashboard', () => {
     ['pools', 'registrar_pool_connections'],
     ['the event loop', 'nodejs_eventloop_lag_p99_seconds'],
     ['HTTP by status', 'registrar_http_requests_total'],
+    ['items of batches by status', 'registrar_batch_items_total'],
   ])('shows %s', (_, metric) => {
     const shown = QUERIES.slice(alerts.length).flatMap(([, { expr }]) => selectorsIn(expr))
     expect(shown.map((selector) => selector.metric)).toContain(metric)
