@@ -87,14 +87,21 @@ test('a database that is dumped, wiped and restored as the runbook says catches 
   }
   const before = await register('before')
   await settled()
-  await shell(dump!)
+  let dumping = true
+  const dumped = shell(dump!).finally(() => {
+    dumping = false
+  })
+  const during: string[] = []
+  for (let round = 1; dumping; round += 1) during.push(...(await register(`during-${round}`)))
+  await dumped
   const after = await register('after')
   await settled()
   for (const process of first) process.kill('SIGTERM')
   for (const process of first) expect(await process.exited).toEqual({ code: 0, signal: null })
-  const ids = [...before, ...after]
+  const ids = [...before, ...during, ...after]
   const known = [await outcomes(world, ids), await catalog(world, ids)]
-  expect(known[0]).toHaveLength(200)
+  expect(during).not.toEqual([])
+  expect(known[0]).toHaveLength(ids.length)
 
   const admin = new pg.Client({ connectionString: server.url })
   await admin.connect()
@@ -104,7 +111,7 @@ test('a database that is dumped, wiped and restored as the runbook says catches 
   await admin.query(`create database ${pathname.slice(1)}`)
   await admin.end()
   for (const commands of restore.slice(0, -1)) await shell(commands)
-  expect(await outcomes(world, ids)).toHaveLength(100)
+  expect(await outcomes(world, [...before, ...after])).toHaveLength(100)
 
   const second = await Promise.all([start('ingress'), start('worker')])
   await settled()
