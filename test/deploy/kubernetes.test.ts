@@ -8,6 +8,7 @@ import { OPERATIONS } from '../../src/http/contract/openapi.ts'
 import { makeBuild } from '../support/build.ts'
 import { virtualEnvironment } from '../support/python.ts'
 import { declaredIn, FILES, FOLDER, KUSTOMIZATION, MANIFESTS, WORKLOADS } from './manifests.ts'
+import { commandsIn } from './runbook.ts'
 
 const REQUIREMENTS = path.join(import.meta.dirname, 'requirements.txt')
 
@@ -43,6 +44,35 @@ test('two ingresses, three workers and a migration are declared', () => {
 test('kustomize applies everything but the example of secrets and the migration', () => {
   const { resources } = parse(readFileSync(path.join(FOLDER, KUSTOMIZATION), 'utf8'))
   expect([...resources, 'migrate.yaml', 'secret.example.yaml'].sort()).toEqual(FILES)
+})
+
+test('applied in the order of the runbook, each process finds what it refers to, and nothing is left out', () => {
+  const { resources } = parse(readFileSync(path.join(FOLDER, KUSTOMIZATION), 'utf8'))
+  const [commands = ''] = commandsIn('Install and upgrade in Kubernetes')
+  const applied = [...commands.matchAll(/ -(?:f deploy\/kubernetes\/(\S+)|k deploy\/kubernetes$)/gm)].flatMap(
+    ([, file]): string[] => (file ? [file] : resources),
+  )
+  const secrets = 'secret.example.yaml' // stands for what the reader has made before
+  const there = new Set<string>()
+  for (const { kind, metadata, spec } of [secrets, ...applied].flatMap(declaredIn)) {
+    const pod = spec?.template?.spec
+    if (pod) {
+      const refersTo = pod.containers.flatMap(({ envFrom }) =>
+        envFrom.map(({ configMapRef, secretRef }) =>
+          configMapRef ? `ConfigMap ${configMapRef.name}` : `Secret ${secretRef?.name}`,
+        ),
+      )
+      refersTo.push(`ServiceAccount ${pod.serviceAccountName}`)
+      if (kind !== 'Job') refersTo.push('Job registrar-migrate')
+      expect(
+        refersTo.filter((one) => !there.has(one)),
+        `before ${kind} ${metadata.name}`,
+      ).toEqual([])
+    }
+    there.add(`${kind} ${metadata.name}`)
+  }
+  expect([...new Set([secrets, ...applied])].sort()).toEqual(FILES)
+  expect(commands).toMatch(/migrate\.yaml\nkubectl wait --for=condition=complete .* job\/registrar-migrate\n/)
 })
 
 test('no manifest says in which namespace it is', () => {

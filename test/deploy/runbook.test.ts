@@ -8,11 +8,14 @@ import { describeVariables } from '../../src/config.ts'
 import { openMetrics } from '../../src/metrics.ts'
 import { makeBuild } from '../support/build.ts'
 import { get, post } from '../support/http.ts'
+import { produce } from '../support/kafka.ts'
+import { asAdmin } from '../support/log-ends.ts'
 import { sharedService } from '../support/shared-service.ts'
 import { until } from '../support/until.ts'
 import { aWorkflow } from '../support/workflows.ts'
+import { withService } from '../support/world.ts'
 import { FILES, WORKLOADS } from './manifests.ts'
-import { commandsIn, RUNBOOK, SECTIONS } from './runbook.ts'
+import { commandsIn, eachAlternative, RUNBOOK, SECTIONS } from './runbook.ts'
 
 const inProject = (...names: string[]) => path.join(import.meta.dirname, '../..', ...names)
 const read = (...names: string[]) => readFileSync(inProject(...names), 'utf8')
@@ -78,6 +81,47 @@ test('every metric that it names is there, with that label', async () => {
   }
 })
 
+test('what it runs in a pod needs no more than a pod has', async () => {
+  const { scripts } = await makeBuild()
+  const said = [...RUNBOOK.matchAll(/kubectl exec (\S+) -- ([^`\n]+)/g)]
+  expect(said.length).toBeGreaterThan(0)
+  for (const [, where, command] of said) {
+    expect(where).toMatch(/^(\$POD|deploy\/registrar-worker)$/)
+    expect(scripts).toContain(/^node dist\/(\S+\.js)/.exec(command!)?.[1])
+    expect(command).not.toContain('migrate.js')
+  }
+  const [, port] = /kubectl port-forward \S+ (\d+)/.exec(RUNBOOK)!
+  for (const { container } of WORKLOADS.filter(({ kind }) => kind === 'Deployment'))
+    expect(container.ports).toContainEqual({ name: 'metrics', containerPort: Number(port) })
+  const owners = WORKLOADS.filter(({ env }) => env.MIGRATE_DATABASE_URL).map(({ kind, name }) => [kind, name])
+  expect(owners).toEqual([['Job', 'registrar-migrate']])
+})
+
+test('whoever waits for the topic of the replies is sent to Kafka', async () => {
+  const service = await withService()
+  const topic = service.env.REPLY_TOPIC!
+  await asAdmin(service, (admin) => admin.deleteTopics({ topics: [topic] }))
+  await produce(service, [{ value: JSON.stringify(aWorkflow()) }])
+  const reason = await until('a partition that waits', async () => {
+    const { body } = await get(`${service.url}/health/ready`)
+    return / waits: ([^"]+)/.exec(JSON.stringify(body))?.[1]
+  })
+  for (const alert of ['RegistrarPartitionWaits', 'RegistrarOldestPendingTooOld']) {
+    const row = SECTIONS.get(alert)!
+      .split('\n')
+      .find((line) => line.startsWith('|') && line.includes(`\`${reason}\``))
+    expect(row, `${alert}: ${reason}`).toMatch(/Kafka takes|Kafka is away/)
+  }
+})
+
+test('a search for several metrics is tried for each', () => {
+  expect(eachAlternative("curl -s x | grep -E '^a_(b|c)'\nnode y\n")).toEqual([
+    "curl -s x | grep -E '^a_b'",
+    "curl -s x | grep -E '^a_c'",
+    'node y',
+  ])
+})
+
 describe('the commands of each alert', () => {
   const service = sharedService()
   let tools: Record<string, string>
@@ -99,7 +143,7 @@ describe('the commands of each alert', () => {
   test.each(alerts.map(({ alert }) => alert!))('of %s can be said as they stand there', async (alert) => {
     const commands = commandsIn(alert)
     expect(commands.length).toBeGreaterThan(0)
-    for (const said of commands) {
+    for (const said of commands.flatMap(eachAlternative)) {
       const { stdout } = await promisify(execFile)(
         'sh',
         ['-euc', said.replaceAll('node dist/', 'node src/bin/').replaceAll('.js', '.ts')],

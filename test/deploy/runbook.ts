@@ -19,3 +19,14 @@ export function commandsIn(heading: string): string[] {
   if (section === undefined) throw new Error(`The runbook has no section ${heading}`)
   return [...section.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, commands]) => commands!)
 }
+
+/** Each line of commands by itself, and one that searches for alternatives once for each of them. */
+export function eachAlternative(commands: string): string[] {
+  const lines = commands.split('\n').filter((line) => line !== '')
+  return lines.flatMap((line) => {
+    const [, before, alternatives, after] = /^(.* grep -E '[^'(|]*)\(([^'()]*)\)([^'(|]*')$/.exec(line) ?? []
+    if (alternatives) return alternatives.split('|').map((one) => `${before}${one}${after}`)
+    if (line.includes('grep -E')) throw new Error(`Not understood: ${line}`)
+    return [line]
+  })
+}
