@@ -39,12 +39,14 @@ export function errorNames(error: unknown): ErrorNames {
 
 function describeError(error: unknown) {
   const names = errorNames(error)
-  if (!(error instanceof Error)) return names
-  return {
-    ...names,
-    stack: error.stack
-      ?.split('\n')
-      .filter((line) => /^\s+at /.test(line))
-      .join('\n'),
-  }
+  return error instanceof Error ? { ...names, stack: framesOf(error) } : names
+}
+
+/** Where an error arose. Its stack begins with its message, any line of which may look like such a place. */
+function framesOf({ message, stack = '' }: Error): string | undefined {
+  const [name] = /^[^:\n]*/.exec(stack)!
+  const head = stack.startsWith(`${name}\n`) ? name : `${name}: ${message}`
+  if (!stack.startsWith(`${head}\n`)) return undefined
+  const lines = stack.slice(head.length).split('\n')
+  return lines.filter((line) => /^\s+at /.test(line)).join('\n')
 }

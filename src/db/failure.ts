@@ -1,3 +1,5 @@
+import { DrizzleQueryError } from 'drizzle-orm/errors'
+import pg from 'pg'
 import { classify } from '../domain/classify.ts'
 import { type TlsTrouble, tlsTrouble } from '../tls.ts'
 import { dbFailure } from './sqlstate.ts'
@@ -34,10 +36,15 @@ export function dbRefusal(error: unknown, variable = 'DATABASE_URL'): string | u
 
 /** What went wrong with PostgreSQL, for a person, without its own words; undefined when it had no part in it. */
 export function dbSentence(error: unknown, variable = 'DATABASE_URL'): string | undefined {
-  const code = dbFailure(error)?.code
+  const code = dbFailure(error)?.code ?? (hasOwnWords(error) ? 'UNEXPECTED' : undefined)
   if (code === undefined) return undefined
   const words = code === '55P03' ? LOCK_HELD : 'does not answer as it should'
   return dbRefusal(error, variable) ?? `PostgreSQL (${variable}) ${words} (${code})`
+}
+
+/** Whether its message is what must not be told, though nothing else is known of it. */
+function hasOwnWords(error: unknown): boolean {
+  return error instanceof DrizzleQueryError || error instanceof pg.DatabaseError
 }
 
 /** Whether PostgreSQL does not answer, or not now: what may pass by itself. */

@@ -1,3 +1,5 @@
+import { DrizzleQueryError } from 'drizzle-orm/errors'
+import pg from 'pg'
 import { expect, test } from 'vitest'
 import { sentenceOf } from '../../src/bin/sentence.ts'
 import { StartFailure } from '../../src/embedded/start-failure.ts'
@@ -16,4 +18,12 @@ test('the database is told by its code, since its own text may hold parameters',
   const wrapped = new Error('Failed query: insert … params: secret', { cause: refused })
   expect(sentenceOf(wrapped)).toContain('ECONNREFUSED')
   expect(sentenceOf(wrapped)).not.toContain('secret')
+})
+
+test.each([
+  new DrizzleQueryError('insert …', ['secret']),
+  new DrizzleQueryError('insert …', ['secret'], new TypeError('secret')),
+  new pg.DatabaseError('secret', 0, 'error'),
+])('so it is where it has none', (error) => {
+  expect(sentenceOf(error)).toBe('PostgreSQL (DATABASE_URL) does not answer as it should (UNEXPECTED)')
 })
