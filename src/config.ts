@@ -9,6 +9,10 @@ const topic = z.string().regex(topicName, 'must be a Kafka topic name')
 const postgresUrl = z
   .string()
   .refine(isPostgresUrl, 'must be a postgresql:// URL')
+  .refine(
+    hasLoginInFront,
+    'has more behind its host than a database and parameters: percent-encode the password',
+  )
   .superRefine((text, { addIssue }) => {
     const message = sslComplaint(text)
     if (message) addIssue({ code: 'custom', message })
@@ -345,6 +349,12 @@ function isTrustworthy(text: string): boolean {
   const { protocol, hostname, username, password } = URL.parse(text) ?? {}
   if (hostname === undefined || username || password) return false
   return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))
+}
+
+/** A password with / ? or # in it ends the host too early: what is behind that is taken for a path, and told as one. */
+function hasLoginInFront(text: string): boolean {
+  const { pathname = '', search = '', hash = '' } = URL.parse(text) ?? {}
+  return /^(\/[^/@]*)?$/.test(pathname) && !search.includes('@') && hash === ''
 }
 
 function isPostgresUrl(text: string): boolean {

@@ -129,6 +129,10 @@ const WRONG: Record<string, string[]> = {
     `${DATABASE_URL}?sslmode=`,
     ...['true', 'require', 'no-verify'].map((ssl) => `${DATABASE_URL}?ssl=${ssl}`),
     `${DATABASE_URL.replace('@', '%@')}`,
+    ...['2024/a-secret', '2024?a-secret', '2024#a-secret', '2024/a-secret/x', '2024/x?a-secret'].map(
+      (password) => `postgresql://service:${password}@db.test/catalog`,
+    ),
+    'postgresql://service:2024/a-secret%40db.test/catalog',
     `${DATABASE_URL}?sslmode=verify-ca`,
     `${DATABASE_URL}?sslmode=verify-ca&sslrootcert=`,
     `${DATABASE_URL}?sslmode=require&sslrootcert=system`,

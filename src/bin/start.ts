@@ -51,12 +51,11 @@ await run(ABOUT, async ({ config, log, say, onCrash, signal }) => {
   }
 
   function welcome({ url, waitsFor }: RunningApp, { databaseUrl, kafka }: Infrastructure): string {
-    const { host, pathname } = new URL(databaseUrl)
     return `
 ${waitsFor.length === 0 ? 'Ready.' : `Not all of it is ready yet: ${waitsFor.join('; ')}.`}
   HTTP        ${url}
   Kafka       ${kafka.brokers.join(',')}
-  PostgreSQL  postgresql://${host}${pathname}
+  PostgreSQL  ${config.infrastructure ? 'as DATABASE_URL says' : withoutLogin(databaseUrl)}
 ${config.infrastructure ? '' : `  Data        ${path.resolve(config.embedded.dataDir)}\n`}
 Try it:
   curl -i ${url}/api/v1/workflows -H 'content-type: application/json' -d '${EXAMPLE}'
@@ -64,3 +63,8 @@ The same again is a conflict. Ctrl-C stops everything.
 `
   }
 })
+
+function withoutLogin(databaseUrl: string): string {
+  const { host, pathname } = new URL(databaseUrl)
+  return `postgresql://${host}${pathname}`
+}

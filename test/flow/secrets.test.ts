@@ -5,6 +5,7 @@ import { listen, plainKafka, produce, type Received } from '../support/kafka.ts'
 import { CANARY, inspect, inspected, leaks } from '../support/leaks.ts'
 import { hasAll } from '../support/log-ends.ts'
 import { type Collector, startCollector } from '../support/otlp-collector.ts'
+import { startProcess } from '../support/process.ts'
 import { raw } from '../support/raw-http.ts'
 import { until } from '../support/until.ts'
 import { aWorkflow } from '../support/workflows.ts'
@@ -307,6 +308,13 @@ test('what the database says of a request that it refuses is told by no surface'
   )
   expect(rows[0].failed).toBeGreaterThan(0)
   expect(leaks()).toEqual([])
+})
+
+test('a start tells nothing of the database that it was given', async () => {
+  const { lines } = await startProcess('start', world)
+  await until('its welcome', () => lines.includes('  PostgreSQL  as DATABASE_URL says'))
+  const { host, pathname } = new URL(world.env.DATABASE_URL!)
+  for (const part of [host, pathname]) expect(lines.join()).not.toContain(part)
 })
 
 test('every surface was looked at', async () => {

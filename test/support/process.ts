@@ -19,7 +19,7 @@ export interface ServiceProcess {
 
 /** Runs `src/bin/<name>.ts` in that world until the test is over; resolves when its HTTP listens. */
 export function startProcess(
-  name: 'all-in-one' | 'ingress' | 'worker',
+  name: 'start' | 'all-in-one' | 'ingress' | 'worker',
   world: World,
   env: Record<string, string> = {},
 ): Promise<ServiceProcess> {
