@@ -65,6 +65,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
     timezone: 'UTC',
     log_timezone: 'UTC',
     log_checkpoints: 'off',
+    log_error_verbosity: 'terse', // the detail of an error is the row that was refused
     ...(durable ? {} : { fsync: 'off', full_page_writes: 'off' }),
   }
 

@@ -292,23 +292,44 @@ describe('what a token has in it', () => {
   })
 })
 
-test('what the database says of a request that it refuses is told by no surface', async () => {
-  await world.owner.query(`
-    create function refuse() returns trigger language plpgsql as $$
-      begin
-        raise exception using errcode = '23514', message = new.content, detail = new.description,
-          hint = new.name, constraint = 'ck_of_a_trigger';
-      end $$;
-    create trigger refuse before insert on workflow for each row execute function refuse();`)
-  onTestFinished(() => world.owner.query('drop trigger refuse on workflow').then(() => {}))
-  await everywhere(aWorkflow())
-  await raws([aWorkflow(), aWorkflow()])
-  const { rows } = await world.owner.query(
-    `select count(*)::int as failed from registration_request where outcome = 'failed'`,
-  )
-  expect(rows[0].failed).toBeGreaterThan(0)
-  expect(leaks()).toEqual([])
-})
+/** How the database refuses a row, and how it stops. What a trigger says is kept out of the server's own log, which has all messages. */
+const REFUSALS = [
+  [
+    'by a constraint, with the row',
+    `alter table workflow add constraint ck_nobody check (owner is distinct from '${CANARY} refused') not valid`,
+    'alter table workflow drop constraint ck_nobody',
+  ],
+  [
+    'by a trigger, with its own words',
+    `create function refuse() returns trigger language plpgsql security definer set log_min_messages = panic as $$
+       begin
+         raise exception using errcode = '23514', message = new.content, detail = new.description,
+           hint = new.name, constraint = 'ck_of_a_trigger';
+       end $$;
+     create trigger refuse before insert on workflow for each row execute function refuse();`,
+    'drop trigger refuse on workflow',
+  ],
+] as const
+
+test.each(REFUSALS)(
+  'what the database says when it refuses a request %s is told by no surface',
+  async (_, refuse, stop) => {
+    const failed = async () => {
+      const { rows } = await world.owner.query(
+        `select count(*)::int as failed from registration_request where outcome = 'failed'`,
+      )
+      return rows[0].failed
+    }
+    const before = await failed()
+    await world.owner.query(refuse)
+    onTestFinished(() => world.owner.query(stop).then(() => {}))
+    const refused = () => aWorkflow({ owner: `${CANARY} refused` })
+    await everywhere(refused())
+    await raws([refused(), refused()])
+    expect(await failed()).toBe(before + 6)
+    expect(leaks()).toEqual([])
+  },
+)
 
 test('a start tells nothing of the database that it was given', async () => {
   const { lines } = await startProcess('start', world)

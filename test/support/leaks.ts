@@ -14,6 +14,11 @@ export function inspect(surface: Surface, text: string): void {
   if (found !== -1) hits.push(`${surface}: ${text.slice(Math.max(0, found - 300), found + 100)}`)
 }
 
+/** The same with a log of many lines. */
+export function inspectLog(text: string): void {
+  for (const line of text.split('\n')) inspect('log', line)
+}
+
 /** Looks into whatever problem is in an answer. */
 export function inspectProblems(status: number, body: unknown): void {
   if (status >= 400) inspect('problem', JSON.stringify(body ?? ''))
