@@ -7,6 +7,7 @@ import type { Step } from '../../src/kafka/settle.ts'
 import { listen, produce, type Received } from '../support/kafka.ts'
 import { leaveGroupForTheDead } from '../support/leave-group.ts'
 import { asAdmin, countRecords, hasAll } from '../support/log-ends.ts'
+import { inspectOutput } from '../support/process.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
 import { until } from '../support/until.ts'
 import { aWorkflow } from '../support/workflows.ts'
@@ -102,9 +103,10 @@ async function produceMixed(world: World): Promise<Map<string, string>> {
 function startCrashingWorker(world: World, env: Record<string, string>) {
   const script = fileURLToPath(new URL('../support/crashing-worker.ts', import.meta.url))
   const child = spawn(process.execPath, [script], {
-    env: { ...world.env, LOG_LEVEL: 'silent', ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...world.env, LOG_LEVEL: 'trace', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
   })
+  inspectOutput(child)
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text

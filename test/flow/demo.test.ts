@@ -9,6 +9,7 @@ import type { PassTally } from '../../src/demo/tally.ts'
 import type { Problem } from '../../src/domain/problem.ts'
 import { get, post } from '../support/http.ts'
 import { listen, produce } from '../support/kafka.ts'
+import { inspectOutput } from '../support/process.ts'
 import { until } from '../support/until.ts'
 import { makeWorld, startApp, type TestApp, type World, withService } from '../support/world.ts'
 
@@ -256,6 +257,7 @@ function spawnDemo(flags: readonly string[], env: Record<string, string>) {
     cwd: ROOT,
     env: { PATH: process.env.PATH, ...env },
   })
+  inspectOutput(child)
   const output = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const)
     child[name].setEncoding('utf8').on('data', (text) => {

@@ -7,6 +7,7 @@ import { get, post } from '../support/http.ts'
 import { listen, produce, type Received } from '../support/kafka.ts'
 import { leaveGroupForTheDead } from '../support/leave-group.ts'
 import { asAdmin, countRecords } from '../support/log-ends.ts'
+import { inspectOutput } from '../support/process.ts'
 import { until } from '../support/until.ts'
 import { aWorkflow } from '../support/workflows.ts'
 import { makeWorld, startApp, type World, withService } from '../support/world.ts'
@@ -255,6 +256,7 @@ async function startWorkerProcess(world: World) {
     env: { ...process.env, ...world.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  inspectOutput(child)
   let output = ''
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (chunk) => {

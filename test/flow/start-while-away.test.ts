@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFin
 import type { Role } from '../../src/app.ts'
 import { type Answer, get, post } from '../support/http.ts'
 import { type OwnServers, startOwnServers } from '../support/own-servers.ts'
-import { startProcess } from '../support/process.ts'
+import { inspectOutput, startProcess } from '../support/process.ts'
 import { until } from '../support/until.ts'
 import { aWorkflow } from '../support/workflows.ts'
 import { makeWorld, startApp, type TestApp, type World } from '../support/world.ts'
@@ -165,7 +165,8 @@ describe('while Kafka takes connections and never answers', () => {
 
   test('a process that is told to stop during its start ends in good order, and never listens', async () => {
     const script = fileURLToPath(new URL('../../src/bin/worker.ts', import.meta.url))
-    const child = spawn(process.execPath, [script], { env: world.env, stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [script], { env: world.env, stdio: ['ignore', 'pipe', 'pipe'] })
+    inspectOutput(child)
     onTestFinished(() => void child.kill('SIGKILL'))
     const lines: string[] = []
     createInterface(child.stdout).on('line', (line) => lines.push(line))

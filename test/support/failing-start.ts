@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
-import { CANARY, inspect } from './leaks.ts'
+import { CANARY } from './leaks.ts'
+import { inspectOutput } from './process.ts'
 
 export interface FailedStart {
   code: number | null
@@ -25,6 +26,7 @@ export async function failingStart(
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 30_000,
   })
+  inspectOutput(child)
   let stderr = ''
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -35,7 +37,6 @@ export async function failingStart(
     output += text
   })
   await once(child, 'close')
-  inspect('log', output)
   return { code: child.exitCode, stderr, output, elapsedMs: performance.now() - began }
 }
 

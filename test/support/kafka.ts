@@ -1,5 +1,6 @@
 import type { KafkaMessage } from 'kafkajs'
 import { Kafka, logLevel, Partitioners } from 'kafkajs'
+import { inspectProblems } from './leaks.ts'
 import type { World } from './world.ts'
 
 /** A plain client of this world's brokers, without any of our code. */
@@ -49,6 +50,7 @@ export async function listen(
   await consumer.subscribe({ topics: [topic], fromBeginning: true })
   await consumer.run({
     eachMessage: async ({ partition, message }) => {
+      inspectReply(message)
       const headers = Object.entries(message.headers ?? {}).map(([name, value]) => [name, String(value)])
       records.push({
         partition,
@@ -60,4 +62,10 @@ export async function listen(
     },
   })
   return { records, close: () => consumer.disconnect() }
+}
+
+/** Looks into the problem that a reply tells; no other record has one. */
+function inspectReply({ value }: KafkaMessage): void {
+  const text = String(value)
+  if (text.includes('"problem"')) inspectProblems(200, JSON.parse(text))
 }

@@ -1,3 +1,5 @@
+import { inspect } from './leaks.ts'
+
 /** One line of the text format of Prometheus. */
 export interface Sample {
   name: string
@@ -41,4 +43,13 @@ export async function scrape(url: string): Promise<Sample[]> {
   const response = await fetch(url)
   if (response.status !== 200) throw new Error(`${url} answered ${response.status}`)
   return readSamples(await response.text())
+}
+
+/** Looks into what a service tells at this URL, unless it is gone. */
+export async function inspectMetrics(url: string): Promise<void> {
+  const text = await fetch(url, { signal: AbortSignal.timeout(2_000) }).then(
+    (answer) => answer.text(),
+    () => undefined,
+  )
+  if (text !== undefined) inspect('metrics', text)
 }

@@ -1,7 +1,8 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { inspect } from './leaks.ts'
+import { inspectMetrics } from './metrics.ts'
 import type { World } from './world.ts'
 
 export interface ServiceProcess {
@@ -34,17 +35,16 @@ export async function startScript(
   cwd?: string,
 ): Promise<ServiceProcess> {
   const child = spawn(process.execPath, [script], { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+  inspectOutput(child)
   const lines: string[] = []
   const stderr: string[] = []
   const listening = Promise.withResolvers<string>()
   eachLine(child.stdout, (line) => {
-    inspect('log', line)
     lines.push(line)
     const url = /^HTTP: listening on (\S+)$/.exec(line)?.[1]
     if (url) listening.resolve(url)
   })
   eachLine(child.stderr, (line) => {
-    inspect('log', line)
     lines.push(line)
     stderr.push(line)
   })
@@ -57,6 +57,7 @@ export async function startScript(
     listening.reject,
   )
   onTestFinished(async () => {
+    for (const line of lines) if (line.startsWith('Metrics: ')) await inspectMetrics(line.split(' ')[1]!)
     child.kill('SIGKILL')
     await exited
   })
@@ -68,6 +69,11 @@ export async function startScript(
     kill: (signal) => void child.kill(signal),
     exited,
   }
+}
+
+/** Looks into all that a process of ours says, whoever else reads it. */
+export function inspectOutput({ stdout, stderr }: Pick<ChildProcess, 'stdout' | 'stderr'>): void {
+  for (const stream of [stdout, stderr]) if (stream) eachLine(stream, (line) => inspect('log', line))
 }
 
 function eachLine(stream: NodeJS.ReadableStream, take: (line: string) => void) {

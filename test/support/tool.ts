@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { inspectOutput } from './process.ts'
 import type { World } from './world.ts'
 
 export interface ToolRun {
@@ -25,6 +26,7 @@ export async function runScript(
   { env, cwd, node = process.execPath }: { env: Record<string, string>; cwd?: string; node?: string },
 ): Promise<ToolRun> {
   const child = spawn(node, script, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+  inspectOutput(child)
   const run: ToolRun = { code: null, stdout: '', stderr: '' }
   for (const stream of ['stdout', 'stderr'] as const)
     child[stream].setEncoding('utf8').on('data', (text: string) => {

@@ -6,6 +6,7 @@ import { type Role, start } from '../../src/app.ts'
 import { type Infrastructure, parseConfig } from '../../src/config.ts'
 import { createLogger } from '../../src/logger.ts'
 import { CANARY, inspect } from './leaks.ts'
+import { inspectMetrics } from './metrics.ts'
 
 /** A database and topics of one's own, on servers that may be shared. */
 export interface World {
@@ -95,10 +96,7 @@ export async function startApp(
     logs,
     crashes,
     async close() {
-      await fetch(app.metricsUrl).then(
-        async (answer) => inspect('metrics', await answer.text()),
-        () => {}, // it is closed already
-      )
+      await inspectMetrics(app.metricsUrl)
       await app.close()
     },
   }
