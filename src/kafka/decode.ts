@@ -27,18 +27,20 @@ export function decodeRecord(record: KafkaMessage, log: Log): Decoded {
   const event = readRequestEvent(record)
   const { id, body } = event
   const { offset, timestamp } = record
+  const principal = principalOf(record)
   const common = {
     requestId: id ? eventRequestId(id.source, id.id) : positionalRequestId({ ...log, offset, timestamp }),
     fingerprint: body.fingerprint,
-    principal: principalOf(record),
+    principal: principal ?? null,
     acceptedAt: timeOf(record),
   }
   const replyTo = replyToOf(record, event)
   const trace = traceOf(record, event)
-  if (event.unreadable) {
-    const unreadable: DeadLetterCause = { class: 'unreadable', ...event.unreadable }
+  const fault = event.unreadable ?? (principal === undefined ? GARBLED_PRINCIPAL : undefined)
+  if (fault) {
+    const unreadable: DeadLetterCause = { class: 'unreadable', ...fault }
     if (!id) return { request: null, trace, unreadable }
-    return { request: { ...common, ...unjudged(event.unreadable, record) }, replyTo, trace, unreadable }
+    return { request: { ...common, ...unjudged(fault, record) }, replyTo, trace, unreadable }
   }
   if (body.kind === 'valid') {
     const key = headerText(record, 'idempotency-key')
@@ -56,11 +58,18 @@ function unjudged({ code, detail }: Unreadable, { value }: KafkaMessage) {
   return { fingerprint, idempotencyKey: null, rejection, workflowName: null, version: null }
 }
 
-/** Who asked, as the record says. What cannot be anybody's name is passed over. */
-function principalOf(record: KafkaMessage): string | null {
+/** Who asked, as the record says; null where it does not say, undefined where that can be nobody's name. */
+function principalOf(record: KafkaMessage): string | null | undefined {
   const bytes = headerBytes(record, 'principal')
-  const text = bytes && bytes.length <= MAX_TEXT_BYTES ? utf8Text(bytes) : undefined
-  return text !== undefined && isPrincipal(text) ? text : null
+  if (bytes === undefined) return null
+  const text = bytes?.length <= MAX_TEXT_BYTES ? utf8Text(bytes) : undefined
+  return isPrincipal(text) ? text : undefined
+}
+
+/** What belongs to nobody is for all to read: a name that got lost on the way is not to make it so. */
+const GARBLED_PRINCIPAL: Unreadable = {
+  code: 'unreadable principal',
+  detail: 'has a principal that can name nobody',
 }
 
 /** When the record was made, as far as its timestamp is a time at all. */

@@ -124,17 +124,28 @@ describe('the principal', () => {
     expect(await recorded(invalid)).toEqual({ request: 'bob', workflow: null })
   })
 
-  test('is nobody where a record names none, or what can name nobody', async () => {
-    for (const headers of [{}, { principal: '' }, { principal: 'a\nb' }, { principal: 'x'.repeat(256) }]) {
-      const id = randomUUID()
-      await send(id, aWorkflow(), headers)
-      const { workflow_id } = await ended(id)
-      expect(await recorded(id)).toEqual({ request: null, workflow: null })
-      expect((await get(`${app.url}${WORKFLOWS}/${workflow_id}`, bob)).body).toMatchObject({
-        principal: null,
-      })
-    }
+  test('is nobody where a record names none', async () => {
+    const id = randomUUID()
+    await send(id, aWorkflow())
+    const { workflow_id } = await ended(id)
+    expect(await recorded(id)).toEqual({ request: null, workflow: null })
+    expect((await get(`${app.url}${WORKFLOWS}/${workflow_id}`, bob)).body).toMatchObject({ principal: null })
   })
+
+  test.each(['', 'a\nb', 'x'.repeat(256)])(
+    'that can name nobody (%j) makes nothing, and shows nothing of the request to anybody',
+    async (principal) => {
+      const id = randomUUID()
+      await send(id, aWorkflow(), { principal })
+      expect(await ended(id)).toMatchObject({
+        state: 'rejected',
+        workflow_name: null,
+        version: null,
+        problem: { errors: [{ pointer: '', detail: 'has a principal that can name nobody' }] },
+      })
+      expect(await recorded(id)).toEqual({ request: null, workflow: null })
+    },
+  )
 
   test('is not for the caller to say', async () => {
     const { status, body } = await create(aWorkflow({ principal: 'root' }), { ...alice, principal: 'root' })

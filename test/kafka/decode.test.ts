@@ -183,8 +183,14 @@ describe('the principal of a record', () => {
     ['with a byte order mark', '\u{feff}root'],
     ['of 256 characters', 'x'.repeat(256)],
     ['enormous', 'x'.repeat(1_000_000)],
-  ])('is nobody where the header is %s', (_what, header) => {
-    expect(principalIn(header)).toBeNull()
+    ['without a value', null as never],
+  ])("cannot be read where the header is %s, and so the record is nobody's to see", (_what, principal) => {
+    const unreadable = { class: 'unreadable', code: 'unreadable principal' }
+    expect(decode({ headers: { principal } })).toMatchObject({ request: null, unreadable })
+    expect(decode({ headers: { principal, 'request-id': A_UUID } })).toMatchObject({
+      request: { requestId: A_UUID, principal: null, rejection: {}, workflowName: null, version: null },
+      unreadable,
+    })
   })
 
   test('is nobody without one, and is told of what is unacceptable too', () => {

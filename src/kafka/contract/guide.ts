@@ -52,7 +52,7 @@ With the request id, \`GET /api/v1/workflow-requests/{request_id}\` tells the st
 The header \`principal\` names who asks: 1 to 255 characters of UTF-8, not all of them white space, and none of them a control, formatting or line-separating character. The workflow shows it, and where callers of HTTP have to bring tokens, the status is for that principal alone, and for operators.
 
 - The service believes it, as it believes ids. Whoever may write to \`${requests}\` may write in any name; the access rules of the topic are what keeps others out.
-- What can name nobody is passed over. Without a principal the status is for all who may read.
+- Without it the status is for all who may read. A record whose principal can name nobody cannot be read at all.
 - A request that comes again keeps the principal that it had first.
 
 ## How a request ends
@@ -80,7 +80,7 @@ Each request gets at least one reply, on \`${replies}\` unless it asks for anoth
 
 ## What cannot be read
 
-A record that is no JSON, or an event of a type or major version that nobody here knows, goes to \`${deadLetters}\`. If its id can be read, it is answered as \`rejected\` as well.
+A record that is no JSON, has a principal that can name nobody, or is an event of a type or major version that nobody here knows, goes to \`${deadLetters}\`. If its id can be read, it is answered as \`rejected\` as well.
 
 ## Versions
 
