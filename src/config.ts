@@ -111,10 +111,14 @@ const variables = z.object({
     .describe('What the `type` of a problem starts with'),
   JWT_ISSUER: z
     .string()
-    .min(1)
+    .min(1, 'must not be empty')
     .optional()
     .describe('Who issues the tokens that callers must bring (default: none is asked for)'),
-  JWT_AUDIENCE: z.string().min(1).optional().describe('Whom those tokens must be meant for'),
+  JWT_AUDIENCE: z
+    .string()
+    .min(1, 'must not be empty')
+    .optional()
+    .describe('Whom those tokens must be meant for'),
   JWT_JWKS_URL: z
     .string()
     .refine(isTrustworthy, 'must be an https:// URL without a login, or on this machine an http:// one')
@@ -206,7 +210,8 @@ export class ConfigError extends Error {
 }
 
 /**
- * Makes sense of the environment, or throws a `ConfigError` with every complaint at once. An empty value is none.
+ * Makes sense of the environment, or throws a `ConfigError` with every complaint at once. An empty value is none, but for
+ * those that have callers bring tokens: without them everybody may come in.
  * `needsKafka`: whether a database without brokers is a complaint.
  */
 export function parseConfig(
@@ -214,7 +219,9 @@ export function parseConfig(
   { needsKafka = true }: { needsKafka?: boolean } = {},
 ): Config {
   const given = Object.fromEntries(
-    Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
+    Object.entries(env).filter(
+      ([name, value]) => value !== undefined && (value !== '' || name.startsWith('JWT_')),
+    ),
   )
   const parsed = variables.safeParse(given)
   const complaints = parsed.error?.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`) ?? []

@@ -37,10 +37,13 @@ test('an empty environment is fine, and everything has its default', () => {
   })
 })
 
-test('an empty value is none', () => {
-  const names = [...describeVariables().matchAll(/^ {2}([A-Z_]+)/gm)].map(([, name]) => [name!, ''])
-  expect(names.length).toBeGreaterThan(10)
-  expect(parseConfig(Object.fromEntries(names))).toEqual(parseConfig({}))
+test('an empty value is none, but of those that keep strangers out a complaint', () => {
+  const names = [...describeVariables().matchAll(/^ {2}([A-Z_]+)/gm)].map(([, name]) => name!)
+  const empty = (some: readonly string[]) => Object.fromEntries(some.map((name) => [name, '']))
+  const [guards, others] = [true, false].map((is) => names.filter((name) => name.startsWith('JWT_') === is))
+  expect(others!.length).toBeGreaterThan(10)
+  expect(parseConfig(empty(others!))).toEqual(parseConfig({}))
+  expect(complaintsOf(empty(guards!)).map((complaint) => complaint.split(' ')[0])).toEqual(guards)
 })
 
 test('what is given is used', () => {
