@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ANYBODY, type Caller, type Scope } from '../domain/access.ts'
 import type { MakeProblem } from '../domain/problem.ts'
 import { KeysUnavailable } from './keys.ts'
-import { HttpProblem } from './problems.ts'
+import { HttpProblem, replyProblem } from './problems.ts'
 import { type ReadToken, TokenRefused } from './tokens.ts'
 
 declare module 'fastify' {
@@ -32,6 +32,10 @@ export function requireAccess(
   })
   if (!readToken) return void app.decorateRequest('caller', { getter: () => ANYBODY })
 
+  const keysAway = makeProblem(
+    'unavailable',
+    'The keys that tokens are signed with cannot be had at the moment',
+  )
   const callers = new WeakMap<FastifyRequest, Caller>()
   app.decorateRequest('caller', {
     getter(this: FastifyRequest) {
@@ -42,6 +46,7 @@ export function requireAccess(
     const { scope = 'public' } = request.routeOptions.config
     if (scope === 'public') return
     const caller = await callerOf(readToken, request, reply)
+    if (!caller) return replyProblem(reply, keysAway)
     if (!caller.scopes.has(scope)) {
       const detail = `The token does not have the scope ${scope}`
       challenge(reply, { error: 'insufficient_scope', error_description: detail, scope })
@@ -63,12 +68,10 @@ export function requireAccess(
     } catch (error) {
       if (error instanceof TokenRefused)
         throw unauthorized(error.message, { error: 'invalid_token', error_description: error.message })
-      if (error instanceof KeysUnavailable)
-        throw new HttpProblem(
-          makeProblem('unavailable', 'The keys that tokens are signed with cannot be had at the moment'),
-          error,
-        )
-      throw error
+      if (!(error instanceof KeysUnavailable)) throw error
+      // Any stranger may bring this about, as often as they like. That the keys are away is told once, by who fetches them.
+      request.log.info({ status: keysAway.status, code: error.code }, error.message)
+      return undefined
     }
   }
 }
