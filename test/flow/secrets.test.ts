@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { createWorkflowSchema, IGNORED_FIELDS, workflowChangeSchema } from '../../src/domain/workflow.ts'
 import { get, patch, post } from '../support/http.ts'
 import { startIssuer } from '../support/issuer.ts'
 import { listen, plainKafka, produce, type Received } from '../support/kafka.ts'
@@ -28,22 +29,16 @@ afterAll(async () => {
 const SYNC = '/api/v1/workflows'
 const ASYNC = '/api/v1/workflow-requests'
 
-/** Every field of a request but the two that are told everywhere. */
-const FIELDS = [
-  ...['name', 'description', 'content', 'content_hash', 'execution_engine', 'labels', 'custom_labels'],
-  ...[
-    'detected_labels',
-    'parameters',
-    'owner',
-    'maintainer',
-    'container_image',
-    'container_digest',
-    'status',
-  ],
-  ...['status_reason', 'created_by', 'expected_duration', 'no_such_field'],
-]
+/** Every field that a request or a change may have, and some that none may; but for the two that are told everywhere. */
+const FIELDS = new Set([
+  ...Object.keys(createWorkflowSchema.shape),
+  ...IGNORED_FIELDS,
+  ...Object.keys(workflowChangeSchema.shape),
+  ...['expected_duration', 'no_such_field'],
+])
+for (const told of ['workflow_name', 'version']) FIELDS.delete(told)
 
-/** The canary as a field may have it: as it should be, of another type, too long, and with what no text may have. */
+/** The canary as a field may have it: as it should be, of another type, too long, with what no text may have, and like a line of a stack. */
 const SHAPES: unknown[] = [
   CANARY,
   [CANARY],
@@ -52,7 +47,12 @@ const SHAPES: unknown[] = [
   `${CANARY}\0`,
   `${CANARY}\ud800`,
   CANARY.repeat(20_000),
+  `${CANARY}\n    at ${CANARY}`,
 ]
+
+/** Beside it, what else is in a trace counts. */
+const TRACEPARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+const withTrace = (header: string) => (header === 'tracestate' ? { traceparent: TRACEPARENT } : {})
 
 /** Sends it through every door, and looks at the status of whatever is settled. */
 async function everywhere(body: unknown, headers: Record<string, string> = {}): Promise<void> {
@@ -94,11 +94,34 @@ test('the search finds what it looks for', () => {
   expect(leaks()).toEqual([])
 })
 
-test.each(FIELDS)('what a request has in %s is told by no surface', async (field) => {
+test.each([...FIELDS])('what a request or a change has in %s is told by no surface', async (field) => {
   const bodies = SHAPES.map((value) => aWorkflow({ [field]: value }))
   for (const body of bodies) await everywhere(body)
   await raws(bodies)
+  const { body: created } = await post(service.url + SYNC, aWorkflow())
+  for (const value of SHAPES) await patch(`${service.url}${SYNC}/${created.workflow_id}`, { [field]: value })
   expect(leaks()).toEqual([])
+})
+
+test('the name of a field, a label or a parameter is told to its caller, and to nobody else', async () => {
+  const name = `name-${crypto.randomUUID()}`
+  const bodies = [
+    aWorkflow({ [name]: 1 }),
+    ...['labels', 'custom_labels', 'detected_labels'].map((field) => aWorkflow({ [field]: { [name]: {} } })),
+  ]
+  for (const body of bodies) {
+    const { body: problem } = await post(service.url + SYNC, body)
+    expect(problem.errors[0].pointer).toMatch(new RegExp(`/${name}$`))
+    await everywhere(body)
+  }
+  await raws(bodies)
+  expect((await get(`${service.url}${SYNC}?${name}=1`)).body.detail).toContain(name)
+  const last = aWorkflow()
+  await post(service.url + SYNC, last)
+  await until('the trace of the last one', () => collector.text().includes(String(last.workflow_name)))
+  const metrics = await (await fetch(service.metricsUrl)).text()
+  for (const text of [JSON.stringify(service.logs), metrics, collector.text()])
+    expect(text).not.toContain(name)
 })
 
 test('what is no request at all is told by no surface', async () => {
@@ -129,10 +152,10 @@ const HEADERS = [
 test.each(HEADERS)('what a caller has in the header %s is told by no surface', async (header) => {
   const values = [CANARY, `"${CANARY}"`, `wait=${CANARY}`, `00-${CANARY}-${CANARY}-01`, CANARY.repeat(100)]
   for (const value of values) {
-    await everywhere(aWorkflow(), { [header]: value })
-    await everywhere({}, { [header]: value })
-    for (const path of [SYNC, ASYNC, '/health/ready', '/none'])
-      await get(service.url + path, { [header]: value })
+    const headers = { ...withTrace(header), [header]: value }
+    await everywhere(aWorkflow(), headers)
+    await everywhere({}, headers)
+    for (const path of [SYNC, ASYNC, '/health/ready', '/none']) await get(service.url + path, headers)
   }
   expect(leaks()).toEqual([])
 })
@@ -172,13 +195,20 @@ describe('what a record has in its headers', () => {
     ...['kafka_replyTopic', 'kafka_correlationId', 'REPLY_TOPIC', 'REPLY_CORRELATION_ID', 'anything'],
   ]
 
+  /** What a reply gives back; as `ce_correlationid` the id of a request, too. */
+  const ECHOED = [
+    ...['REPLY_CORRELATION_ID', 'REPLY_TOPIC', 'ce_correlationid'],
+    ...['kafka_correlationId', 'kafka_replyTopic', 'tracestate'],
+  ]
+
   test('is told by no surface', async () => {
-    for (const header of RECORD_HEADERS)
-      await produce(world, [
-        { value: JSON.stringify(aWorkflow()), headers: { [header]: CANARY } },
-        { value: CANARY, headers: { [header]: CANARY } },
-        { value: null, headers: { [header]: CANARY } },
-      ])
+    for (const header of RECORD_HEADERS) {
+      const headers = { ...withTrace(header), [header]: CANARY }
+      await produce(
+        world,
+        [JSON.stringify(aWorkflow()), CANARY, null].map((value) => ({ value, headers })),
+      )
+    }
     await isSettled()
     expect(leaks()).toEqual([])
   })
@@ -187,10 +217,12 @@ describe('what a record has in its headers', () => {
     const replies = await listen(world, world.env.REPLY_TOPIC!)
     onTestFinished(() => replies.close())
     await hasAll(world, world.env.REPLY_TOPIC!, replies)
-    const echoing = replies.records.filter(({ headers }: Received) =>
-      Object.values(headers).join().includes(CANARY),
+    const echoed = new Set(
+      replies.records.flatMap(({ headers }: Received) =>
+        Object.keys(headers).filter((name) => headers[name]!.includes(CANARY)),
+      ),
     )
-    expect(echoing.length).toBeGreaterThan(0)
+    expect([...echoed].sort()).toEqual(ECHOED)
     for (const { value } of replies.records) expect(String(value)).not.toContain(CANARY)
   })
 })
@@ -323,7 +355,7 @@ test.each(REFUSALS)(
     const before = await failed()
     await world.owner.query(refuse)
     onTestFinished(() => world.owner.query(stop).then(() => {}))
-    const refused = () => aWorkflow({ owner: `${CANARY} refused` })
+    const refused = () => aWorkflow({ owner: `${CANARY} refused`, content: `${CANARY}\n    at ${CANARY}` })
     await everywhere(refused())
     await raws([refused(), refused()])
     expect(await failed()).toBe(before + 6)
@@ -336,6 +368,25 @@ test('a start tells nothing of the database that it was given', async () => {
   await until('its welcome', () => lines.includes('  PostgreSQL  as DATABASE_URL says'))
   const { host, pathname } = new URL(world.env.DATABASE_URL!)
   for (const part of [host, pathname]) expect(lines.join()).not.toContain(part)
+})
+
+test('how a collector of traces is logged in to is told by no surface, also while it is away', async () => {
+  const guarded = await startCollector()
+  const endpoint = new URL(guarded.url)
+  endpoint.username = 'tracer'
+  endpoint.password = CANARY
+  const ingress = await startProcess('ingress', world, {
+    LOG_LEVEL: 'trace',
+    OTEL_EXPORTER_OTLP_ENDPOINT: endpoint.href,
+    OTEL_EXPORTER_OTLP_HEADERS: `x-api-key=${CANARY}`,
+  })
+  await post(ingress.url + SYNC, aWorkflow())
+  await until('a delivery', () => guarded.deliveries.length > 0)
+  expect(guarded.deliveries[0]).toMatchObject({ 'x-api-key': CANARY })
+  await guarded.close()
+  await post(ingress.url + SYNC, aWorkflow())
+  await until('a loss', () => ingress.lines.some((line) => line.includes('traces are lost')))
+  expect(leaks()).toEqual([])
 })
 
 test('every surface was looked at', async () => {
