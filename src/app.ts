@@ -59,6 +59,9 @@ export interface StartOptions {
 /** How long a start tries to reach a server, before it goes on without it. */
 const PATIENCE_MS = 5_000
 
+/** How long what is in hand may take at the end, which is as long as PostgreSQL gives a statement. Then it is given up. */
+const LAST_MS = 5_000
+
 /**
  * Opens, connects and starts everything that `roles` ask for; what opened first closes last. A server that is away is
  * waited for, and readiness tells. One that refuses us ends the start with a `StartError`, and later the process.
@@ -69,7 +72,12 @@ export async function start(options: StartOptions): Promise<RunningApp> {
   const hasDoors = roles.includes('ingress')
   const hasWorker = roles.includes('worker')
   const opened = closeStack()
+  const givenUp = new AbortController()
   const { open, tried, over } = startup(options, opened)
+  const close = async () => {
+    const last = setTimeout(() => givenUp.abort(), LAST_MS)
+    await opened.close().finally(() => clearTimeout(last))
+  }
   try {
     // They read their files before anything is opened.
     const client = kafkaClient(infrastructure.kafka, CLIENT_ID, log)
@@ -124,6 +132,7 @@ export async function start(options: StartOptions): Promise<RunningApp> {
       ...{ makeProblem, log, tracing },
       onAnswered: metrics.answered,
       readToken: config.access && keys && tokensOf(config.access, keys.find),
+      givenUp: givenUp.signal,
     })
     opened.add(() => server.close())
     const url = await listening('PORT', host, port, () => server.listen({ host, port }))
@@ -148,9 +157,9 @@ export async function start(options: StartOptions): Promise<RunningApp> {
     }
     await over()
     const waitsFor = [database, kafka].flatMap(({ reason }) => reason ?? [])
-    return { url, metricsUrl: metricsServer.url, waitsFor, close: opened.close }
+    return { url, metricsUrl: metricsServer.url, waitsFor, close }
   } catch (error) {
-    await opened.close().catch(() => {}) // the failure to start is the one to report
+    await close().catch(() => {}) // the failure to start is the one to report
     throw error
   }
 }

@@ -1,5 +1,4 @@
-import { METHODS as HTTP_METHODS, type Server } from 'node:http'
-import type { Socket } from 'node:net'
+import { METHODS as HTTP_METHODS } from 'node:http'
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -12,6 +11,7 @@ import type { MakeProblem } from '../domain/problem.ts'
 import type { Logger } from '../logger.ts'
 import type { Tracing } from '../tracing.ts'
 import { requireAccess } from './access.ts'
+import { connectionsOf } from './connections.ts'
 import { limitBodiesInHand, OVERLOAD_LIMITS, type OverloadLimits, refuseOverload } from './overload.ts'
 import { errorHandler, HttpProblem } from './problems.ts'
 import { continueWhenRead, takeBodies } from './request-body.ts'
@@ -34,8 +34,19 @@ export async function buildServer(parts: {
   tracing?: Tracing | undefined
   /** Reads the tokens that callers must bring; undefined: none is asked for. */
   readToken?: ReadToken | undefined
+  /** Aborted when what is in hand at the end has had its time. */
+  givenUp?: AbortSignal
 }) {
-  const { routes, makeProblem, log, overload = OVERLOAD_LIMITS, onAnswered, tracing, readToken } = parts
+  const {
+    routes,
+    makeProblem,
+    log,
+    overload = OVERLOAD_LIMITS,
+    onAnswered,
+    tracing,
+    readToken,
+    givenUp,
+  } = parts
   const measured = onAnswered && measureRequests(onAnswered)
   const unreadable = unreadableRequests(makeProblem, measured?.unreadable)
   const app = Fastify({
@@ -72,10 +83,11 @@ export async function buildServer(parts: {
   continueWhenRead(app)
 
   let closing = false
-  const silent = connectionsWithoutRequest(app.server)
+  const connections = connectionsOf(app.server, unreadable.late)
+  givenUp?.addEventListener('abort', connections.giveUp)
   app.addHook('preClose', async () => {
     closing = true
-    for (const socket of silent) socket.destroy()
+    connections.close()
   })
   app.addHook('onSend', async (_request, reply) => {
     if (closing) reply.header('connection', 'close') // or a kept-alive connection would hold up the end
@@ -87,17 +99,6 @@ export async function buildServer(parts: {
   for (const route of routes) await app.register(route)
   refuseOtherMethods(app, urls, makeProblem)
   return app
-}
-
-/** Connections that have not asked for anything: Node counts them as busy, and would wait for them at the end. */
-function connectionsWithoutRequest(server: Server): ReadonlySet<Socket> {
-  const silent = new Set<Socket>()
-  server.on('connection', (socket) => {
-    silent.add(socket)
-    socket.once('close', () => silent.delete(socket))
-  })
-  server.on('request', ({ socket }) => silent.delete(socket))
-  return silent
 }
 
 function refuseOtherMethods(app: FastifyInstance, urls: ReadonlySet<string>, makeProblem: MakeProblem) {

@@ -31,20 +31,25 @@ export function unreadableRequests(makeProblem: MakeProblem, answered: Unreadabl
     socket.end(problem && written(problem), () => socket.destroy()) // the other side may never close its half
   }
 
+  function answer({ code = '' }: { code?: string | undefined }, socket: Socket) {
+    if (ending.has(socket)) return
+    ending.add(socket)
+    const { request, response, before } = exchanges.get(socket) ?? {}
+    const slug = SLUGS[code] ?? 'validation-error'
+    const isAnswered = request?.complete === false && response?.headersSent
+    const problem = isAnswered ? undefined : makeProblem(slug, 'The request could not be read as HTTP')
+    const [awaited, own] = request?.complete ? [response] : [before, response]
+    const isHeard = !LEAVING.has(code)
+    const close = () => end(socket, problem, isHeard, own)
+    if (!awaited || awaited.writableFinished) return close()
+    awaited.once('close', close)
+  }
+
   return {
-    answer(error: NodeJS.ErrnoException, socket: Socket) {
-      if (ending.has(socket)) return
-      ending.add(socket)
-      const { request, response, before } = exchanges.get(socket) ?? {}
-      const slug = SLUGS[error.code ?? ''] ?? 'validation-error'
-      const isAnswered = request?.complete === false && response?.headersSent
-      const problem = isAnswered ? undefined : makeProblem(slug, 'The request could not be read as HTTP')
-      const [awaited, own] = request?.complete ? [response] : [before, response]
-      const isHeard = !LEAVING.has(error.code ?? '')
-      const close = () => end(socket, problem, isHeard, own)
-      if (!awaited || awaited.writableFinished) return close()
-      awaited.once('close', close)
-    },
+    answer,
+
+    /** To a request that is not here whole when its time is over. */
+    late: (socket: Socket) => answer({ code: TOO_LATE }, socket),
 
     watch(server: Server) {
       server.on('request', (request, response) => {
@@ -74,7 +79,9 @@ function written(problem: Problem): string {
 /** What is said of a caller who left half-way: an answer is written, but none is waited for. */
 const LEAVING: ReadonlySet<string> = new Set(['ECONNRESET', 'HPE_INVALID_EOF_STATE'])
 
+const TOO_LATE = 'ERR_HTTP_REQUEST_TIMEOUT'
+
 const SLUGS: Record<string, ProblemSlug> = {
   HPE_HEADER_OVERFLOW: 'header-fields-too-large',
-  ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
+  [TOO_LATE]: 'request-timeout',
 }
