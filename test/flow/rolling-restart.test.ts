@@ -73,6 +73,11 @@ test('three workers and two ingresses are replaced one after the other, twice, a
   const accepted = load.ended.filter(({ door }) => door === 'workflow-requests')
   expect(accepted.length).toBeGreaterThan(0)
   const records = [...accepted.map(({ requestId }) => requestId!), ...raw]
+  const requests = await listen(world, world.env.REQUEST_TOPIC!)
+  onTestFinished(() => requests.close())
+  await hasAll(world, world.env.REQUEST_TOPIC!, requests)
+  const sent = requests.records.map(({ headers }) => headers.ce_id ?? headers['request-id'])
+  expect(new Set(sent)).toEqual(new Set(records)) // nothing that was not answered
   const total = load.ended.length + raw.length
   const outcomes = await until('an outcome of each request', async () => {
     const stored = await outcomesOf(world)

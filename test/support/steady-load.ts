@@ -21,8 +21,9 @@ export interface Ended {
 }
 
 /**
- * Callers that send one request after the other, through what balances them over the ingresses: what gets no
- * connection, or no answer on it, is tried at the next one with the same key.
+ * Callers that send one request after the other, through what balances them over the ingresses. What gets no connection,
+ * or no answer on it, is given up, and another request is sent to the next one: so whatever the service has that did not
+ * end here was taken on and never answered.
  */
 export function startLoad(ingresses: readonly { url: string }[]) {
   const ended: Ended[] = []
@@ -31,10 +32,10 @@ export function startLoad(ingresses: readonly { url: string }[]) {
   let turn = 0
 
   async function send(door: Door): Promise<void> {
-    const workflow = aWorkflow()
-    const headers = { 'content-type': 'application/json', 'idempotency-key': `"${randomUUID()}"` }
-    const request = { method: 'POST', headers, body: JSON.stringify(workflow) }
     for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+      const workflow = aWorkflow()
+      const headers = { 'content-type': 'application/json', 'idempotency-key': `"${randomUUID()}"` }
+      const request = { method: 'POST', headers, body: JSON.stringify(workflow) }
       const { url } = ingresses[turn++ % ingresses.length]!
       const response = await fetch(`${url}/api/v1/${door}`, request).catch(() => undefined)
       if (!response) continue
