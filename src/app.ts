@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { commandOf } from './built.ts'
 import { type CloseStack, closeStack } from './close-stack.ts'
 import type { Config, Infrastructure } from './config.ts'
@@ -73,6 +74,7 @@ export async function start(options: StartOptions): Promise<RunningApp> {
   const hasWorker = roles.includes('worker')
   const opened = closeStack()
   const givenUp = new AbortController()
+  setMaxListeners(0, givenUp.signal) // each that waits
   const { open, tried, over } = startup(options, opened)
   const close = async () => {
     const last = setTimeout(() => givenUp.abort(), LAST_MS)
@@ -90,7 +92,7 @@ export async function start(options: StartOptions): Promise<RunningApp> {
       serveMetrics({ host, port: metricsPort, text: metrics.text, contentType: metrics.contentType, log }),
     )
     opened.add(() => metricsServer.close())
-    const pool = poolsOf(infrastructure.databaseUrl, log, metrics.pool)
+    const pool = poolsOf(infrastructure.databaseUrl, log, givenUp.signal, metrics.pool)
     const readDb = pool(opened, 'reads', 4)
     const ready = () => {
       if (!database.value) throw new Fault('outage', { code: 'SCHEMA_NOT_READY' })
@@ -103,7 +105,7 @@ export async function start(options: StartOptions): Promise<RunningApp> {
     }
     const database = open('PostgreSQL', (_, signal) => unlessAborted(signal, prepareDatabase()), PATIENCE_MS)
     const connectKafka = async (opened: CloseStack) => {
-      const reached = await reachKafka({ client, asking }, options, opened)
+      const reached = await reachKafka({ client, asking }, { ...options, givenUp: givenUp.signal }, opened)
       if (!hasDoors) return { reached }
       const publisher = await reached.publish(opened)
       return { reached, log: requestLog({ kafka: reached, publisher, topic: config.topics.requests, reads }) }
@@ -113,7 +115,7 @@ export async function start(options: StartOptions): Promise<RunningApp> {
     if (keys) opened.add(keys.close)
     await tried(database, kafka)
 
-    const shared = { config, pool, makeProblem, metrics, log, tracing }
+    const shared = { config, pool, makeProblem, metrics, log, tracing, givenUp: givenUp.signal }
     let consumer: RunningConsumer | undefined
     const troubles = () => consumer?.troubles() ?? ['the worker has not joined its consumer group yet']
     const readiness = readinessOf({
@@ -153,7 +155,8 @@ export async function start(options: StartOptions): Promise<RunningApp> {
         say('Worker: consuming')
       })
       if (kafka.value && database.value) await tried(worker)
-      opened.add(() => server.close()) // first of all at the end: no request comes in while the worker finishes
+      // First of all at the end: no request comes in while the worker finishes, beside those that are in hand.
+      opened.add(() => void server.close().catch(() => {}))
     }
     await over()
     const waitsFor = [database, kafka].flatMap(({ reason }) => reason ?? [])

@@ -10,14 +10,15 @@ export type OpenPool = (
   options?: Pick<DbOptions, 'keepsPlans'>,
 ) => Db
 
-/** `onOpen` is told each pool, with how to ask for its connections. */
+/** `onOpen` is told each pool, with how to ask for its connections. From `givenUp` on nothing is waited for. */
 export function poolsOf(
   url: string,
   log: Logger,
+  givenUp: AbortSignal,
   onOpen: (name: string, state: () => PoolState) => void,
 ): OpenPool {
   return (opened, name, maxConnections, options) => {
-    const open = openDb({ url, name, maxConnections, ...options }, log)
+    const open = openDb({ url, name, maxConnections, givenUp, ...options }, log)
     opened.add(() => open.close())
     onOpen(name, open.state)
     return open.db

@@ -38,7 +38,7 @@ async function openAdmin(kafka: Kafka, opened: CloseStack): Promise<Admin> {
  */
 export async function reachKafka(
   { client, asking }: { client: Kafka; asking: Kafka },
-  options: { config: Config; log: Logger; say: (line: string) => void },
+  options: { config: Config; log: Logger; say: (line: string) => void; givenUp: AbortSignal },
   opened: CloseStack,
 ): Promise<ReachedKafka> {
   // Two: once a topic is gone whose offsets an admin of kafkajs was asked for, it can tell those of no other.
@@ -46,11 +46,11 @@ export async function reachKafka(
   const { clusterId } = await reaching('KAFKA_BROKERS', () => admin.describeCluster())
   const found = await prepareTopics(preparing, options)
   await preparing.disconnect()
-  const timeoutMs = options.config.kafkaSendTimeoutMs
+  const publishing = { timeoutMs: options.config.kafkaSendTimeoutMs, givenUp: options.givenUp }
   return {
     ...{ client, admin, clusterId, found },
     async publish(opened) {
-      const publisher = await reaching('KAFKA_BROKERS', () => openPublisher(client, { timeoutMs }))
+      const publisher = await reaching('KAFKA_BROKERS', () => openPublisher(client, publishing))
       opened.add(() => publisher.close())
       return publisher
     },

@@ -33,6 +33,8 @@ export interface WorkerParts {
   metrics: Metrics
   log: Logger
   tracing: Tracing | undefined
+  /** Aborted when what is in hand at the end has had its time. */
+  givenUp: AbortSignal
   onCrash: (error: Error) => void
   onStep?: (step: Step) => void
   signal?: AbortSignal
@@ -52,6 +54,7 @@ export async function startWorker(
     metrics,
     log,
     tracing,
+    givenUp,
     onCrash,
     onStep = () => {},
     signal,
@@ -71,7 +74,7 @@ export async function startWorker(
     publisher: await kafka.publish(opened),
     defaultTopic: topics.replies,
     allowedTopics: topics.allowedReplies,
-    openRoute: () => openPublisher(kafka.client, { timeoutMs: ROUTE_TIMEOUT_MS, retries: 0 }),
+    openRoute: () => openPublisher(kafka.client, { timeoutMs: ROUTE_TIMEOUT_MS, retries: 0, givenUp }),
     kafkaAnswers: () => within(config.kafkaSendTimeoutMs, admin.describeCluster()),
     log,
   })
@@ -85,6 +88,7 @@ export async function startWorker(
     onParked: metrics.parked,
     ...{ replies, makeProblem, log, tracing, onStep },
   })
+  opened.add(startRetention({ ...purgeOf(pool(opened, 'purge', 1)), days, log }))
   const consumer = await reaching('KAFKA_BROKERS', () =>
     startConsumer({
       kafka: kafkaClient(infrastructure.kafka, CLIENT_ID, log, 'endless'),
@@ -97,7 +101,6 @@ export async function startWorker(
     }),
   )
   opened.add(() => consumer.close())
-  opened.add(startRetention({ ...purgeOf(pool(opened, 'purge', 1)), days, log }))
   // Of two that start at once, neither saw the other before.
   await refuseOtherMembers(admin, group, topic)
   return consumer

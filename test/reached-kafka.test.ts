@@ -18,7 +18,11 @@ test('where the log of requests ends is told though the topic of replies is gone
   const client = kafkaClient(world.infrastructure.kafka, CLIENT_ID, log)
   const asking = kafkaClient(world.infrastructure.kafka, CLIENT_ID, log, 'brief')
   const config = parseConfig(world.env)
-  const { admin, found } = await reachKafka({ client, asking }, { config, log, say() {} }, opened)
+  const { admin, found } = await reachKafka(
+    { client, asking },
+    { config, log, say() {}, givenUp: AbortSignal.any([]) },
+    opened,
+  )
   expect(found.made).toContain(config.topics.replies)
 
   await readOffsets(admin, config.topics.requests)

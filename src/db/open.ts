@@ -1,6 +1,7 @@
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
 import type { Logger } from '../logger.ts'
+import { unlessAborted } from '../within.ts'
 import { connectionOf } from './connection.ts'
 
 export type Db = NodePgDatabase & { $client: pg.Pool }
@@ -30,10 +31,15 @@ export interface DbOptions {
    * then kept with the name of a statement. Default: PostgreSQL decides.
    */
   keepsPlans?: boolean
+  /** From then on no statement is waited for: each fails as one whose connection was lost. */
+  givenUp?: AbortSignal
 }
 
 /** A pool of connections. It makes none before it is asked for the first, so a database that is away fails no one here. */
-export function openDb({ url, name, maxConnections, keepsPlans = false }: DbOptions, log: Logger): OpenDb {
+export function openDb(
+  { url, name, maxConnections, keepsPlans = false, givenUp }: DbOptions,
+  log: Logger,
+): OpenDb {
   const pool = new pg.Pool({
     application_name: `workflow-registrar ${name}`,
     ...connectionOf('DATABASE_URL', url),
@@ -44,7 +50,8 @@ export function openDb({ url, name, maxConnections, keepsPlans = false }: DbOpti
     verify: (client, done) => prepare(client, keepsPlans).then(() => done(), done),
   })
   let closing = false
-  pool.query = queryKeepingSessions(pool) as typeof pool.query
+  const query = queryKeepingSessions(pool)
+  pool.query = (givenUp ? untilGivenUp(query, givenUp) : query) as typeof pool.query
   // Without a listener, a connection that breaks while nobody uses it would end the process.
   const lost = (error: Error) => {
     if (!closing) log.warn({ pool: name, err: error }, 'lost a connection to PostgreSQL')
@@ -60,8 +67,20 @@ export function openDb({ url, name, maxConnections, keepsPlans = false }: DbOpti
     }),
     close: () => {
       closing = true
-      return pool.end()
+      return unlessAborted(givenUp, pool.end()).catch(() => {})
     },
+  }
+}
+
+type Query = Parameters<pg.PoolClient['query']>
+
+function untilGivenUp<T>(query: (...args: Query) => Promise<T>, givenUp: AbortSignal) {
+  return async (...args: Query) => {
+    try {
+      return await unlessAborted(givenUp, query(...args))
+    } catch (error) {
+      throw error === givenUp.reason ? new Error('Connection terminated: given up', { cause: error }) : error
+    }
   }
 }
 
@@ -80,8 +99,6 @@ async function prepare(client: pg.PoolClient, keepsPlans: boolean): Promise<void
  * and a refusal is the usual way of a duplicate.
  */
 function queryKeepingSessions(pool: pg.Pool) {
-  type Query = Parameters<pg.PoolClient['query']>
-
   async function query(...[statement, ...rest]: Query) {
     const client = await pool.connect()
     let isOver = true

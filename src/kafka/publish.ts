@@ -1,7 +1,7 @@
 import { CompressionTypes, type Kafka, type Message, Partitioners } from 'kafkajs'
 import type { Position } from '../domain/accepted-at.ts'
 import { gather } from '../gather.ts'
-import { within } from '../within.ts'
+import { unlessAborted, within } from '../within.ts'
 import { partitionOf } from './murmur2.ts'
 
 export interface Addressed {
@@ -41,7 +41,12 @@ export interface Publisher {
  */
 export async function openPublisher(
   kafka: Kafka,
-  options: { timeoutMs: number; retries?: number },
+  options: {
+    timeoutMs: number
+    retries?: number
+    /** From then on nothing is waited for: neither an acknowledgement, nor the farewell. */
+    givenUp?: AbortSignal
+  },
 ): Promise<Publisher> {
   const chosen = new WeakMap<Message, number>()
   const producer = kafka.producer({
@@ -79,7 +84,7 @@ export async function openPublisher(
     const sent = producer.sendBatch({ topicMessages, acks: -1, timeout: options.timeoutMs, compression })
     underWay.add(sent)
     sent.catch(() => {}).finally(() => underWay.delete(sent))
-    const answers = await inTime(sent, options.timeoutMs)
+    const answers = await inTime(unlessAborted(options.givenUp, sent), options.timeoutMs)
     const next = new Map(
       answers.map((answer) => [`${answer.topicName}/${answer.partition}`, BigInt(answer.baseOffset!)]),
     )
@@ -159,10 +164,12 @@ export async function openPublisher(
       for (const some of bySize(records)) left.push(...(await sendFitting(some)))
       return left
     },
-    async close() {
-      await within(options.timeoutMs, Promise.allSettled(underWay)).catch(() => {})
-      await producer.disconnect()
-    },
+    close: () => unlessAborted(options.givenUp, leave()).catch(() => {}),
+  }
+
+  async function leave() {
+    await within(options.timeoutMs, Promise.allSettled(underWay)).catch(() => {})
+    await producer.disconnect()
   }
 }
 

@@ -1,7 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type Answer, get, post } from '../support/http.ts'
 import { countRecords } from '../support/log-ends.ts'
 import { type OwnServers, startOwnServers } from '../support/own-servers.ts'
+import { startProcess } from '../support/process.ts'
+import { dial } from '../support/raw-http.ts'
+import { startTcpProxy } from '../support/tcp-proxy.ts'
 import { until } from '../support/until.ts'
 import { aWorkflow } from '../support/workflows.ts'
 import { makeWorld, startApp, type TestApp, type World } from '../support/world.ts'
@@ -9,6 +12,8 @@ import { makeWorld, startApp, type TestApp, type World } from '../support/world.
 const SEND_TIMEOUT_MS = 1_500
 /** Less than two deadlines after each other. */
 const HANGING_MS = 2_500
+/** A process gives itself 12 s to end. */
+const ORDERLY_MS = 10_000
 
 let own: OwnServers
 let world: World
@@ -170,4 +175,42 @@ describe('while Kafka is stopped', () => {
     await expectNoDamage()
     expect(service.logs.filter(({ level }) => level === 'error' || level === 'fatal')).toEqual([])
   })
+})
+
+test('told to stop while both are silent, a process answers what is in hand, and ends in order and in time', async () => {
+  const ours = await makeWorld(own.servers)
+  const proxy = await startTcpProxy(ours.env.DATABASE_URL!)
+  const wake = () => process.kill(own.kafka.pid()!, 'SIGCONT')
+  onTestFinished(async () => {
+    wake()
+    await proxy.close()
+    await ours.close()
+  })
+  const through = new URL(ours.env.DATABASE_URL!)
+  through.port = String(proxy.port)
+  const running = await startProcess('all-in-one', ours, {
+    DATABASE_URL: through.href,
+    KAFKA_SEND_TIMEOUT_MS: '20000',
+  })
+  await until('readiness', async () => (await get(`${running.url}/health/ready`)).status === 200)
+  expect((await post(`${running.url}/api/v1/workflows`, aWorkflow())).status).toBe(201) // there is a connection
+  const doors = ['workflows', 'workflow-requests'].map((door) => {
+    const body = JSON.stringify(aWorkflow())
+    const line = dial(running.url)
+    onTestFinished(() => line.hangUp())
+    line.say(
+      `POST /api/v1/${door} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nexpect: 100-continue\r\ncontent-length: ${body.length}\r\n\r\n`,
+    )
+    return { line, body }
+  })
+  await until('both to be read', () => doors.every(({ line }) => line.heard().includes('100 Continue')))
+  process.kill(own.kafka.pid()!, 'SIGSTOP')
+  proxy.freeze()
+  expect(proxy.broken()).toBeGreaterThan(0)
+  for (const { line, body } of doors) line.say(body)
+  const began = performance.now()
+  running.kill('SIGTERM')
+  expect(await running.exited).toEqual({ code: 0, signal: null })
+  expect(performance.now() - began).toBeLessThan(ORDERLY_MS)
+  for (const { line } of doors) expect(line.heard()).toContain('HTTP/1.1 503 Service Unavailable')
 })
