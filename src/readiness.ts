@@ -1,5 +1,7 @@
 import type { Topics } from './config.ts'
 import { dbRefusal } from './db/failure.ts'
+import { type Privilege, TO_CONSUME, TO_REGISTER } from './db/server.ts'
+import { Fault } from './domain/fault.ts'
 import type { Check, Readiness } from './http/health.ts'
 import { kafkaRefusal } from './kafka/failure.ts'
 import type { Opening } from './opening.ts'
@@ -27,22 +29,31 @@ export function readinessOf({
   keysTrouble = () => undefined,
   troubles,
 }: ReadinessParts): Readiness {
-  const stores = answering(database, 'PostgreSQL does not answer', async ({ progress, server }) => {
-    await progress.read(kafka.value?.reached.clusterId ?? '', topics.requests)
-    return (await server.isWritable())
-      ? undefined
-      : 'PostgreSQL takes no changes: it is a standby, or read-only'
-  })
+  const stores = (needed: readonly Privilege[]) =>
+    answering(database, 'PostgreSQL does not answer', async ({ server }) => {
+      const { isWritable, lacks } = await server.look(needed)
+      if (!isWritable) return 'PostgreSQL takes no changes: it is a standby, or read-only'
+      return lacks.length > 0 ? `PostgreSQL does not let our role do this: ${lacks.join(', ')}` : undefined
+    })
   const takes = (topic: string) =>
     answering(kafka, `Kafka does not answer for the topic ${topic}`, async ({ reached: { admin } }) => {
       await admin.fetchTopicMetadata({ topics: [topic] })
       return undefined
     })
+  const takesRequests = takes(topics.requests)
   const admits: Check = async () => [keysTrouble() ?? []].flat()
-  const needed = [topics.requests, topics.replies, topics.deadLetters]
   return {
-    ...(hasDoors && { doors: { sync: all([stores, admits]), async: all([takes(topics.requests), admits]) } }),
-    ...(troubles && { worker: all([stores, ...needed.map(takes), async () => troubles()]) }),
+    ...(hasDoors && {
+      doors: { sync: all([stores(TO_REGISTER), admits]), async: all([takesRequests, admits]) },
+    }),
+    ...(troubles && {
+      worker: all([
+        stores(TO_CONSUME),
+        takesRequests,
+        ...[topics.replies, topics.deadLetters].map(takes),
+        async () => troubles(),
+      ]),
+    }),
   }
 }
 
@@ -64,7 +75,7 @@ function answering<T>(
     if (value === undefined) return [reason ?? words]
     return within(CHECK_TIMEOUT_MS, ask(value)).then(
       (matter) => (matter === undefined ? [] : [matter]),
-      (error) => [kafkaRefusal(error) ?? dbRefusal(error) ?? words],
+      (error) => [kafkaRefusal(error) ?? dbRefusal(error) ?? refused(error) ?? words],
     )
   }
   return () => {
@@ -73,6 +84,12 @@ function answering<T>(
     })
     return looking
   }
+}
+
+/** What PostgreSQL said that was no outage. */
+function refused(error: unknown): string | undefined {
+  if (!(error instanceof Fault) || error.class === 'outage') return undefined
+  return `PostgreSQL refuses what is asked of it (${error.failure.code})`
 }
 
 function all(checks: readonly Check[]): Check {

@@ -31,6 +31,42 @@ test('the synchronous door is shut, and says so, while PostgreSQL takes no chang
   expect((await now(url)).status).toBe(201)
 })
 
+test('a privilege that is missing shuts what needs it, and nothing else, and is named', async () => {
+  const world = await makeWorld()
+  onTestFinished(() => world.close())
+  const [ingress, worker] = [
+    await startApp(world, { roles: ['ingress'] }),
+    await startApp(world, { roles: ['worker'] }),
+  ]
+  onTestFinished(async () => void (await Promise.all([ingress.close(), worker.close()])))
+  const role = new URL(world.env.DATABASE_URL!).username
+  const isWhole = () => until('readiness', async () => (await ready(worker.url)).status === 200)
+
+  await isWhole()
+  await world.owner.query(`revoke insert on workflow from ${role}`)
+  const reason = 'PostgreSQL does not let our role do this: insert on workflow'
+  expect((await ready(ingress.url)).body.shut).toEqual([{ door: 'sync', reasons: [reason] }])
+  expect(await ready(worker.url)).toMatchObject({ status: 503, body: { detail: reason } })
+  expect((await now(ingress.url)).status).toBe(500)
+
+  await world.owner.query(
+    `grant insert on workflow to ${role}; revoke select on consumer_progress from ${role}`,
+  )
+  expect((await ready(ingress.url)).body).toEqual({ status: 'ready' })
+  expect((await now(ingress.url)).status).toBe(201)
+  const { status, body } = await ready(worker.url)
+  expect(status).toBe(503)
+  expect(body.detail).toContain('PostgreSQL does not let our role do this: select on consumer_progress')
+  expect(body.detail).not.toContain('does not answer')
+
+  await world.owner.query(`grant select on consumer_progress to ${role}`)
+  await isWhole()
+  await world.owner.query('alter table workflow rename to elsewhere')
+  expect((await ready(ingress.url)).body.shut).toEqual([
+    { door: 'sync', reasons: ['PostgreSQL refuses what is asked of it (42P01)'] },
+  ])
+})
+
 test('nothing is stored or read on a schema that is not ready: 503 until the migration is done', async () => {
   const world = await makeWorld()
   onTestFinished(() => world.close())
