@@ -99,11 +99,15 @@ export async function start(options: StartOptions): Promise<RunningApp> {
     }
     const reads = readsOf(readDb, ready)
 
-    const prepareDatabase = async () => {
-      await prepareSchema(options, readDb)
+    const prepareDatabase = async (signal: AbortSignal) => {
+      await prepareSchema({ ...options, signal }, readDb)
       return reads
     }
-    const database = open('PostgreSQL', (_, signal) => unlessAborted(signal, prepareDatabase()), PATIENCE_MS)
+    const database = open(
+      'PostgreSQL',
+      (_, signal) => unlessAborted(signal, prepareDatabase(signal)),
+      PATIENCE_MS,
+    )
     const connectKafka = async (opened: CloseStack) => {
       const reached = await reachKafka({ client, asking }, { ...options, givenUp: givenUp.signal }, opened)
       if (!hasDoors) return { reached }
@@ -129,7 +133,9 @@ export async function start(options: StartOptions): Promise<RunningApp> {
     const server = await buildServer({
       routes: [
         healthRoutes({ ...readiness, makeProblem }),
-        ...(hasDoors ? ingressRoutes({ ...shared, reads, ready, log: () => kafka.value?.log }, opened) : []),
+        ...(hasDoors
+          ? ingressRoutes({ ...shared, reads, ready, log: () => kafka.value?.log }, opened)
+          : []),
       ],
       ...{ makeProblem, log, tracing },
       onAnswered: metrics.answered,
@@ -168,10 +174,10 @@ export async function start(options: StartOptions): Promise<RunningApp> {
 }
 
 /** Migrates where that is asked for, and sees to it that the schema is not behind this code. Throws a `StartError`. */
-async function prepareSchema({ infrastructure, say }: StartOptions, db: Db): Promise<void> {
+async function prepareSchema({ infrastructure, say, signal }: StartOptions, db: Db): Promise<void> {
   const { migrateDatabaseUrl, databaseUrl } = infrastructure
   if (migrateDatabaseUrl) {
-    await reaching('MIGRATE_DATABASE_URL', () => migrate(migrateDatabaseUrl, databaseUrl))
+    await reaching('MIGRATE_DATABASE_URL', () => migrate(migrateDatabaseUrl, databaseUrl, { signal }))
     say('PostgreSQL: the schema is up to date')
   }
   if (!(await reaching('DATABASE_URL', () => isMigrated(db))))

@@ -18,19 +18,20 @@ export interface Process {
 }
 
 /** How long an orderly end may take before the process ends anyway. */
-const SHUTDOWN_TIMEOUT_MS = 10_000
+const END_MS = 12_000
 
 /** npm passes Ctrl-C on to a process that the terminal has told already: twice in so short a time is once. */
 const SAME_SIGNAL_MS = 500
 
 /**
  * The life of a process: `--help`, the environment, the start, and an orderly end on SIGINT or SIGTERM. A second
- * signal ends it at once. What cannot start is one sentence on standard error, and an exit code of 1.
+ * signal ends it at once. What cannot start is one sentence on standard error, and an exit code of 1. A job (`isJob`)
+ * ends with `up`, and with 1 when a signal came before that.
  */
 export async function run(
   about: string,
-  up: (process: Process) => Promise<{ close(): Promise<void> }>,
-  options?: Parameters<typeof parseConfig>[1],
+  up: (process: Process) => Promise<{ close(): Promise<void> } | undefined>,
+  { isJob = false, ...options }: Parameters<typeof parseConfig>[1] & { isJob?: boolean } = {},
 ) {
   const say = (line: string) => void process.stdout.write(`${line}\n`)
   const { help, config } = readSettings(options)
@@ -61,10 +62,11 @@ ${describeVariables()}`)
   async function end() {
     if (stopping.signal.aborted) return
     stopping.abort(new StartError('Stopped before it was up'))
-    setTimeout(() => process.exit(1), SHUTDOWN_TIMEOUT_MS + 2_000).unref()
+    setTimeout(() => process.exit(1), END_MS).unref()
     try {
-      await (await running).close()
+      await (await running)?.close()
     } catch (error) {
+      if (isJob) code = 1 // nobody may take it for done
       if (!(error instanceof StartError)) {
         log.error({ err: error }, 'the end was not orderly')
         code = 1
@@ -87,6 +89,7 @@ ${describeVariables()}`)
 
   try {
     await running
+    if (isJob) process.exit(0)
   } catch (error) {
     if (stopping.signal.aborted) return
     process.stderr.write(`${sentenceOf(error)}\n`)

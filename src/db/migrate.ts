@@ -6,6 +6,7 @@ import { drizzle } from 'drizzle-orm/node-postgres'
 import { migrate as applyMigrations } from 'drizzle-orm/node-postgres/migrator'
 import pg from 'pg'
 import { isBuilt } from '../built.ts'
+import { unlessAborted, within } from '../within.ts'
 import { connectionOf } from './connection.ts'
 import type { Db } from './open.ts'
 import { scramVerifier } from './scram-verifier.ts'
@@ -16,6 +17,16 @@ const folder = fileURLToPath(new URL(isBuilt ? 'drizzle' : '../../drizzle', impo
 
 /** Two at once would trip over each other: whoever holds this lock goes first. */
 const LOCK = 0x77_66_72_67
+
+/** How often whoever comes second asks whether it is gone, and how long PostgreSQL may take to say so. */
+const TURN_POLL_MS = 200
+const TURN_TIMEOUT_MS = 5_000
+
+/** Beyond any step of a migration: only for a server that fell silent. */
+const QUERY_TIMEOUT_MS = 600_000
+
+/** How long PostgreSQL may take to say goodbye. */
+const FAREWELL_MS = 1_000
 
 /** How long a step waits for a table that somebody holds: until then everybody else waits behind it. */
 const LOCK_TIMEOUT = '1s'
@@ -29,28 +40,45 @@ const PATIENCE_MS = 30_000
 /**
  * Brings the schema up to date as its owner, makes the role that `databaseUrl` names where it is missing, and grants
  * it what the service needs and no more. Safe to run at every start, by several at once, and beside processes at work.
+ * Rejects when `signal` is aborted: then all that is missing is still missing, or nothing.
  */
 export async function migrate(
   migrateDatabaseUrl: string,
   databaseUrl: string,
-  { patienceMs = PATIENCE_MS }: { patienceMs?: number } = {},
+  { patienceMs = PATIENCE_MS, signal }: { patienceMs?: number; signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
   const client = new pg.Client({
     application_name: 'workflow-registrar migrate',
     ...connectionOf('MIGRATE_DATABASE_URL', migrateDatabaseUrl),
     connectionTimeoutMillis: 5_000,
+    query_timeout: QUERY_TIMEOUT_MS,
     keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
   })
   client.on('error', () => {})
-  await client.connect()
   try {
-    await client.query('select pg_advisory_lock($1)', [LOCK])
-    await client.query(`set lock_timeout = '${LOCK_TIMEOUT}'`) // only now: whoever goes first may take long
-    await applyWithin(patienceMs, client)
-    await grant(client, new URL(databaseUrl))
+    await unlessAborted(signal, prepare(client, databaseUrl, patienceMs))
   } finally {
-    await client.end() // and with the session, the lock
+    await within(FAREWELL_MS, client.end()).catch(() => {}) // and with the session, the lock
   }
+}
+
+async function prepare(client: pg.Client, databaseUrl: string, patienceMs: number): Promise<void> {
+  await client.connect()
+  while (!(await isOurTurn(client))) await delay(TURN_POLL_MS)
+  await client.query(`set lock_timeout = '${LOCK_TIMEOUT}'`)
+  await applyWithin(patienceMs, client)
+  await grant(client, new URL(databaseUrl))
+}
+
+/** Asked again and again, for who waits in PostgreSQL does not hear of its end. */
+async function isOurTurn(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query<{ is_ours: boolean }>({
+    text: 'select pg_try_advisory_lock($1) as is_ours',
+    values: [LOCK],
+    query_timeout: TURN_TIMEOUT_MS,
+  } as pg.QueryConfig)
+  return rows[0]!.is_ours
 }
 
 /** All that is missing goes in at once or not at all, so that it can be tried again. */

@@ -1,14 +1,21 @@
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import pino from 'pino'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { isMigrated, migrate } from '../../src/db/migrate.ts'
 import { openDb } from '../../src/db/open.ts'
-import { reaching, StartError } from '../../src/start-error.ts'
+import { reaching, StartError, Unreached } from '../../src/start-error.ts'
 import { startStoring, toFirstMigration } from '../support/first-schema.ts'
 import { openRegistry, type Registry } from '../support/registry.ts'
+import { startTcpProxy } from '../support/tcp-proxy.ts'
 import { until } from '../support/until.ts'
 import { makeWorld, startApp, type World } from '../support/world.ts'
+
+/** Whoever migrates holds it, as src/db/migrate.ts says. */
+const MIGRATION_LOCK = 0x77_66_72_67
 
 async function emptyWorld(): Promise<World> {
   const world = await makeWorld()
@@ -87,6 +94,67 @@ test('a role with a name and password that need quoting can log in', async () =>
   onTestFinished(() => client.end())
   const { rows } = await client.query('select current_user, count(*) from workflow')
   expect(rows).toEqual([{ current_user: name, count: '0' }])
+})
+
+describe('while somebody else migrates', () => {
+  async function takeTurn(world: World): Promise<pg.PoolClient> {
+    const other = await world.owner.connect()
+    onTestFinished(() => other.release(true))
+    await other.query('select pg_advisory_lock($1)', [MIGRATION_LOCK])
+    return other
+  }
+  const asksIn = (world: World) => async () => {
+    const { rowCount } = await world.owner.query(
+      `select from pg_stat_activity where datname = current_database() and query like '%pg_try_advisory_lock%'
+        and pid <> pg_backend_pid()`,
+    )
+    return rowCount! > 0
+  }
+
+  test('a server that falls silent is given up, so that a start can try again', {
+    timeout: 30_000,
+  }, async () => {
+    const world = await emptyWorld()
+    await takeTurn(world)
+    const { migrateDatabaseUrl, databaseUrl } = world.infrastructure
+    const proxy = await startTcpProxy(migrateDatabaseUrl)
+    onTestFinished(() => proxy.close())
+    const through = new URL(migrateDatabaseUrl)
+    through.host = `127.0.0.1:${proxy.port}`
+    const migrating = reaching('MIGRATE_DATABASE_URL', () => migrate(through.href, databaseUrl))
+    migrating.catch(() => {})
+    await until('a question', asksIn(world))
+    proxy.freeze()
+    await expect(migrating).rejects.toBeInstanceOf(Unreached)
+  })
+
+  test('a job that is told to stop ends at once, with 1, and has changed nothing', async () => {
+    const world = await emptyWorld()
+    const other = await takeTurn(world)
+    const job = runJob(world)
+    await until('a question', asksIn(world))
+    const began = performance.now()
+    job.child.kill('SIGTERM')
+    expect(await job.exited).toEqual([1, null])
+    expect(performance.now() - began).toBeLessThan(5_000)
+    await other.query('select pg_advisory_unlock($1)', [MIGRATION_LOCK])
+    const { rows } = await world.owner.query("select to_regclass('workflow') as workflow")
+    expect(rows).toEqual([{ workflow: null }])
+  })
+
+  test('a job ends with 0 when it is done', async () => {
+    const world = await emptyWorld()
+    expect(await runJob(world).exited).toEqual([0, null])
+    const { rows } = await world.owner.query("select to_regclass('workflow')::text as workflow")
+    expect(rows).toEqual([{ workflow: 'workflow' }])
+  })
+
+  function runJob({ env }: World) {
+    const script = fileURLToPath(new URL('../../src/bin/migrate.ts', import.meta.url))
+    const child = spawn(process.execPath, [script], { env, stdio: 'ignore' })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    return { child, exited: once(child, 'exit') }
+  }
 })
 
 describe('while somebody reads both tables for long', () => {
