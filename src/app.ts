@@ -94,10 +94,10 @@ export async function start(options: StartOptions): Promise<RunningApp> {
     opened.add(() => metricsServer.close())
     const pool = poolsOf(infrastructure.databaseUrl, log, givenUp.signal, metrics.pool)
     const readDb = pool(opened, 'reads', 4)
-    const ready = () => {
+    const mustBeOpen = () => {
       if (!database.value) throw new Fault('outage', { code: 'SCHEMA_NOT_READY' })
     }
-    const reads = readsOf(readDb, ready)
+    const reads = readsOf(readDb, mustBeOpen)
 
     const prepareDatabase = async (signal: AbortSignal) => {
       await prepareSchema({ ...options, signal }, readDb)
@@ -134,7 +134,7 @@ export async function start(options: StartOptions): Promise<RunningApp> {
       routes: [
         healthRoutes({ ...readiness, makeProblem }),
         ...(hasDoors
-          ? ingressRoutes({ ...shared, reads, ready, log: () => kafka.value?.log }, opened)
+          ? ingressRoutes({ ...shared, reads, mustBeOpen, log: () => kafka.value?.log }, opened)
           : []),
       ],
       ...{ makeProblem, log, tracing },
@@ -164,7 +164,7 @@ export async function start(options: StartOptions): Promise<RunningApp> {
       // First of all at the end: no request comes in while the worker finishes, beside those that are in hand.
       opened.add(() => void server.close().catch(() => {}))
     }
-    await over()
+    over()
     const waitsFor = [database, kafka].flatMap(({ reason }) => reason ?? [])
     return { url, metricsUrl: metricsServer.url, waitsFor, close }
   } catch (error) {

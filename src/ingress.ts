@@ -38,7 +38,7 @@ export interface IngressParts {
   config: Config
   reads: Reads
   /** Throws a `Fault` while the database cannot be used yet. */
-  ready: () => void
+  mustBeOpen: () => void
   pool: OpenPool
   /** Where the asynchronous door writes to; undefined while Kafka has not answered. */
   log: () => RequestLog | undefined
@@ -48,19 +48,19 @@ export interface IngressParts {
 
 /** The two HTTP doors, each with what it needs and nothing of the other. What is opened closes with `opened`. */
 export function ingressRoutes(
-  { config, reads, ready, pool, log, makeProblem, metrics }: IngressParts,
+  { config, reads, mustBeOpen, pool, log, makeProblem, metrics }: IngressParts,
   opened: CloseStack,
 ): FastifyPluginAsync[] {
   const topic = config.topics.requests
   metrics.doors(REGISTERING.map(({ operationId }) => operationId))
   const writes = pool(opened, 'writes', 4, { keepsPlans: true })
-  const lists = readsOf(pool(opened, 'lists', 2), ready) // what may take long holds up nothing else
+  const lists = readsOf(pool(opened, 'lists', 2), mustBeOpen) // what may take long holds up nothing else
   const registerStored = registerWith(
     { ...registrations(writes), failureOf: dbFailure },
     metrics.door('sync'),
   )
   const register: Register = async (requests) => {
-    ready()
+    mustBeOpen()
     return registerStored(requests)
   }
   const tellOutcome = tellOutcomes('sync', metrics.door('sync'))
@@ -105,7 +105,7 @@ export function ingressRoutes(
     }),
     catalogRoutes({
       catalog: { ...lists.catalog, byId: reads.catalog.byId, byVersion: reads.catalog.byVersion },
-      change: throwingFaults(catalogChanges(writes), ready).change,
+      change: throwingFaults(catalogChanges(writes), mustBeOpen).change,
       makeProblem,
     }),
     workflowRequestRoutes({

@@ -10,15 +10,15 @@ import { gather } from './gather.ts'
 
 export type Reads = ReturnType<typeof readsOf>
 
-/** Reads that no outcome depends on. `ready` throws a `Fault` while there is nothing to read. */
-export function readsOf(db: Db, ready: () => void) {
-  const status = throwingFaults(registrations(db), ready)
+/** Reads that no outcome depends on. `mustBeOpen` throws a `Fault` while there is nothing to read. */
+export function readsOf(db: Db, mustBeOpen: () => void) {
+  const status = throwingFaults(registrations(db), mustBeOpen)
   return {
     status,
-    catalog: throwingFaults(catalog(db), ready),
-    outlook: throwingFaults(outlooks(db), ready),
-    progress: throwingFaults(progressOf(db), ready),
-    server: throwingFaults(serverOf(db), ready),
+    catalog: throwingFaults(catalog(db), mustBeOpen),
+    outlook: throwingFaults(outlooks(db), mustBeOpen),
+    progress: throwingFaults(progressOf(db), mustBeOpen),
+    server: throwingFaults(serverOf(db), mustBeOpen),
     /** How a request ended, where it did. Calls of one turn go together. */
     settled: gather<string, Settled | undefined>({
       run: async (ids) => {

@@ -16,8 +16,14 @@ export interface StartupParts {
 export function startup({ log, say, onCrash, signal }: StartupParts, opened: CloseStack) {
   const failed = Promise.withResolvers<never>()
   failed.promise.catch(() => {}) // who waits for something hears of it
+  let failure: { error: unknown } | undefined
   let isOver = false
-  signal?.addEventListener('abort', () => failed.reject(signal.reason), { once: true })
+  signal?.addEventListener('abort', () => fail(signal.reason), { once: true })
+
+  function fail(error: unknown) {
+    failure ??= { error }
+    failed.reject(error)
+  }
 
   return {
     /** Opens what may be away, and tells of it. `patienceMs`: how long the first try is waited for. */
@@ -36,7 +42,7 @@ export function startup({ log, say, onCrash, signal }: StartupParts, opened: Clo
         },
         onRefused(error) {
           if (isOver) onCrash(error as Error)
-          else failed.reject(error)
+          else fail(error)
         },
       })
       opened.add(() => one.close())
@@ -48,9 +54,9 @@ export function startup({ log, say, onCrash, signal }: StartupParts, opened: Clo
       await Promise.race([failed.promise, Promise.all(openings.map((one) => one.tried))])
     },
 
-    /** From now on what is refused ends the process. Rejects when something was refused before. */
-    async over(): Promise<void> {
-      await Promise.race([failed.promise, undefined])
+    /** From now on what is refused ends the process. Throws what was refused before. */
+    over(): void {
+      if (failure) throw failure.error
       isOver = true
     },
   }
