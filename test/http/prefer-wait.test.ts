@@ -404,6 +404,24 @@ describe('waiting callers', () => {
     expect(ingress.logs.filter(({ level }) => level === 'error')).toEqual([])
   })
 
+  test('with an id alone are answered when the service ends as without a wait: 503, for it may be one that waits', async () => {
+    const world = await makeWorld()
+    onTestFinished(() => world.close())
+    const ingress = await startApp(world, { roles: ['ingress'] })
+    onTestFinished(() => ingress.close())
+    const accepted = await post(`${ingress.url}${REQUESTS}`, aWorkflow())
+    const bare = `${ingress.url}${accepted.headers.get('location')!.split('?')[0]}`
+    const unwaited = await get(bare)
+    const statements = recordStatements()
+    const waiting = get(bare, WAIT)
+    const isRead = ({ text }: Statement) => text.includes('unnest')
+    await until('looks for it', () => statements.sent().filter(isRead).length >= 3)
+    await within(15_000, ingress.close())
+    const answer = await waiting
+    expectProblem(answer, 'unavailable')
+    expect(answer.body).toEqual(unwaited.body)
+  })
+
   test('are answered when the service ends, as at the end of their wait', async () => {
     const world = await makeWorld()
     onTestFinished(() => world.close())
