@@ -196,12 +196,16 @@ async function listening<T>(
   try {
     return await listen()
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
+    const { code = 'unknown' } = error as NodeJS.ErrnoException
     throw new StartError(
       code === 'EADDRINUSE'
         ? `Port ${port} on ${host} is in use: set ${variable} to another one`
-        : `Cannot listen on ${host}:${port} (${code}): HOST and ${variable} say where`,
+        : NOT_OURS.includes(code)
+          ? `Cannot listen on ${host} (${code}): set HOST to an address of this machine`
+          : `Cannot listen on ${host}:${port} (${code}): HOST and ${variable} say where`,
       { cause: error },
     )
   }
 }
+
+const NOT_OURS = ['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'EINVAL', 'ENOTFOUND', 'EAI_AGAIN']
