@@ -76,7 +76,7 @@ describe.each([
     await isCreated(accepted[0]!)
     service.logs.length = 0
     await own.postgres[end]()
-    expect(own.postgres.pid()).toBeUndefined()
+    expect(own.postgres.isRunning()).toBe(false)
   })
 
   test('the synchronous door says 503, when to come back, and which request it was', async () => {
@@ -119,7 +119,7 @@ describe('while Kafka is stopped', () => {
   beforeAll(async () => {
     await isReady()
     await own.kafka.stop()
-    expect(own.kafka.pid()).toBeUndefined()
+    expect(own.kafka.isRunning()).toBe(false)
     service.logs.length = 0
   })
 
@@ -180,9 +180,8 @@ describe('while Kafka is stopped', () => {
 test('told to stop while both are silent, a process answers what is in hand, and ends in order and in time', async () => {
   const ours = await makeWorld(own.servers)
   const proxy = await startTcpProxy(ours.env.DATABASE_URL!)
-  const wake = () => process.kill(own.kafka.pid()!, 'SIGCONT')
   onTestFinished(async () => {
-    wake()
+    await own.kafka.resume()
     await proxy.close()
     await ours.close()
   })
@@ -204,7 +203,7 @@ test('told to stop while both are silent, a process answers what is in hand, and
     return { line, body }
   })
   await until('both to be read', () => doors.every(({ line }) => line.heard().includes('100 Continue')))
-  process.kill(own.kafka.pid()!, 'SIGSTOP')
+  await own.kafka.pause()
   proxy.freeze()
   expect(proxy.broken()).toBeGreaterThan(0)
   for (const { line, body } of doors) line.say(body)

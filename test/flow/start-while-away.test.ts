@@ -48,7 +48,7 @@ const isOpen = ({ body }: Answer) => body.shut === undefined
 
 test('an ingress that starts while Kafka is away opens its synchronous door, and the other one when Kafka is there', async () => {
   await own.kafka.stop()
-  expect(own.kafka.pid()).toBeUndefined()
+  expect(own.kafka.isRunning()).toBe(false)
   const ingress = await started('ingress')
   expect((await now(ingress)).status).toBe(201)
   const refused = await later(ingress)
@@ -72,7 +72,7 @@ test('an ingress that starts while Kafka is away opens its synchronous door, and
 
 test('an ingress that starts while PostgreSQL is away opens its asynchronous door, and the other one when PostgreSQL is there', async () => {
   await own.postgres.stop()
-  expect(own.postgres.pid()).toBeUndefined()
+  expect(own.postgres.isRunning()).toBe(false)
   const ingress = await started('ingress')
   const accepted = await later(ingress)
   expect(accepted.status).toBe(202)
@@ -149,15 +149,15 @@ test('a worker that waits goes on waiting while something else takes the connect
 })
 
 describe('while Kafka takes connections and never answers', () => {
-  beforeEach(() => void process.kill(own.kafka.pid()!, 'SIGSTOP'))
-  const wake = () => process.kill(own.kafka.pid()!, 'SIGCONT')
+  beforeEach(() => own.kafka.pause())
+  const wake = () => own.kafka.resume()
   afterEach(wake)
 
   test('an ingress waits, and opens its asynchronous door when it answers', async () => {
     const ingress = await started('ingress')
     expect((await now(ingress)).status).toBe(201)
     expect((await later(ingress)).status).toBe(503)
-    wake()
+    await wake()
     await isReady(ingress, isOpen)
     expect((await later(ingress)).status).toBe(202)
     expect(ingress.crashes).toEqual([])

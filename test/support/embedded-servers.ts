@@ -3,8 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { startPair } from '../../src/embedded/pair.ts'
+import type { Server } from '../../src/embedded/server.ts'
 import { CANARY, inspectLog } from './leaks.ts'
-import type { OwnServers, OwnServersOptions } from './servers.ts'
+import type { OwnServer, OwnServers, OwnServersOptions } from './servers.ts'
 
 /** Starts both as processes, on free ports and in a folder of their own. */
 export async function startEmbeddedServers({
@@ -17,8 +18,8 @@ export async function startEmbeddedServers({
   const pair = await startPair({ dataDir, postgresPort: 0, kafkaPort: 0, say, durable })
   const { postgres, kafka } = pair
   return {
-    postgres,
-    kafka,
+    postgres: { ...postgres, ...pausing(postgres) },
+    kafka: { ...kafka, ...pausing(kafka) },
     servers: { postgresUrl: postgres.ownerUrl, kafkaBrokers: kafka.brokers },
     async close() {
       await pair.stop()
@@ -29,3 +30,15 @@ export async function startEmbeddedServers({
 }
 
 const secret = () => `${CANARY}-${randomBytes(12).toString('hex')}`
+
+function pausing({ pid }: Server): Pick<OwnServer, 'pause' | 'resume' | 'isRunning'> {
+  async function tell(signal: 'SIGSTOP' | 'SIGCONT') {
+    const running = pid()
+    if (running !== undefined) process.kill(running, signal)
+  }
+  return {
+    pause: () => tell('SIGSTOP'),
+    resume: () => tell('SIGCONT'),
+    isRunning: () => pid() !== undefined,
+  }
+}

@@ -12,8 +12,11 @@ export interface OwnServer {
   stop(): Promise<void>
   /** As a power failure would; resolves when it is gone. */
   kill(): Promise<void>
-  /** Its process, while it runs. */
-  pid(): number | undefined
+  /** It takes connections and does not answer, until it is resumed. */
+  pause(): Promise<void>
+  /** Nothing happens when it is not paused. */
+  resume(): Promise<void>
+  isRunning(): boolean
 }
 
 /** A PostgreSQL and a Kafka that no other test uses, so that a test may stop them. */

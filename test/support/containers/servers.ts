@@ -126,10 +126,10 @@ async function startServer(
   opened.add(async () => void (await started.stop({ remove: true, removeVolumes: true, timeout: 0 })))
   const { container } = await getContainerRuntimeClient()
   const own = container.getById(started.getId())
-  let pid: number | undefined
+  let isRunning = false
   async function look() {
     const { State } = await own.inspect()
-    pid = State.Running ? State.Pid : undefined
+    isRunning = State.Running
     return State
   }
   async function serves() {
@@ -141,21 +141,25 @@ async function startServer(
   }
   await serves()
   return {
-    pid: () => pid,
+    isRunning: () => isRunning,
     async start() {
-      if (pid === undefined) await own.start()
+      if (!isRunning) await own.start()
       await serves()
     },
     async stop() {
-      if (pid === undefined) return
+      if (!isRunning) return
       await own.stop({ t: 30 })
       await look()
     },
     async kill() {
-      if (pid === undefined) return
+      if (!isRunning) return
       await own.kill({ signal: 'SIGKILL' })
       await own.wait({ condition: 'not-running' })
       await look()
+    },
+    pause: () => own.pause(),
+    async resume() {
+      if ((await look()).Paused) await own.unpause()
     },
   }
 }
