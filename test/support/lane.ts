@@ -21,17 +21,24 @@ function external(postgresUrl: string, kafkaBrokers: string[]): Lane {
   }
 }
 
+const embedded: Lane = { startShared: startEmbeddedServers, startOwn: startEmbeddedServers }
+
 /** The lane of this run, as the environment says. */
-export async function lane(env = process.env): Promise<Lane> {
+export async function lane(env: Readonly<Record<string, string | undefined>> = process.env): Promise<Lane> {
   const { TEST_DATABASE_URL: postgresUrl, TEST_KAFKA_BROKERS: brokers, TEST_SERVERS: kind } = env
   if (Boolean(postgresUrl) !== Boolean(brokers))
     throw new Error('TEST_DATABASE_URL and TEST_KAFKA_BROKERS go together, and one of them is missing')
-  if (postgresUrl && brokers)
+  if (kind && kind !== 'containers' && kind !== 'embedded')
+    throw new Error(`TEST_SERVERS is containers or embedded, not ${kind}`)
+  if (postgresUrl && brokers) {
+    if (kind)
+      throw new Error(`TEST_SERVERS=${kind} starts servers, and TEST_DATABASE_URL names some that run`)
     return external(
       postgresUrl,
       brokers.split(',').map((broker) => broker.trim()),
     )
-  if (kind !== 'containers') return { startShared: startEmbeddedServers, startOwn: startEmbeddedServers }
+  }
+  if (kind !== 'containers') return embedded
   const { startContainerServers } = await import('./containers/servers.ts')
   return { startShared: startContainerServers, startOwn: startContainerServers }
 }
