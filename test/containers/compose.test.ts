@@ -16,6 +16,8 @@ const PARTITIONS = 12
 const UP_LIMIT_MS = 150_000
 const UP = ['up', '--detach', '--no-build']
 const ACCEPTED = 120
+/** Those that go on running. */
+const SERVICES = ['postgres', 'kafka', 'ingress', 'worker']
 
 let compose: Compose
 let url: string
@@ -30,21 +32,43 @@ beforeAll(async () => {
   compose = await findCompose({ PORT: `${http}`, KAFKA_PORT: `${brokers}`, POSTGRES_PORT: `${postgres}` })
   await compose(...UP)
 }, UP_LIMIT_MS)
-afterAll(() => compose('down', '--volumes', '--timeout', '1'))
+afterAll(() => compose?.('down', '--volumes', '--timeout', '1'))
 
-const containersOf = (service: string) =>
-  compose('ps', '-q', service).then((ids) => ids.split('\n').filter(Boolean))
+/** What the engine knows of each container of a service, also of one that ended: `--all` says so to any compose. */
+async function allOf(service: string) {
+  const ids = await compose('ps', '--all', '--quiet', service)
+  return Promise.all(ids.split('\n').filter(Boolean).map(inspect))
+}
 
-async function isHealthy(service: string, count = 1): Promise<string[]> {
-  return until(
+const runningOf = async (service: string) => (await allOf(service)).filter(({ State }) => State.Running)
+
+async function isHealthy(service: string, count = 1): Promise<void> {
+  await until(
     `${count} of ${service} to be healthy`,
     async () => {
-      const ids = await containersOf(service)
-      const found = await Promise.all(ids.map(inspect))
-      return found.filter(({ State }) => State.Health?.Status === 'healthy').length === count && ids
+      const running = await runningOf(service)
+      return running.filter(({ State }) => State.Health?.Status === 'healthy').length === count
     },
     UP_LIMIT_MS,
   )
+}
+
+/** Waits until the ingress says that none of its doors is shut. */
+async function isOpen(): Promise<void> {
+  await until(
+    'open doors',
+    async () => {
+      const answer = await get(`${url}/health/ready`).catch(() => undefined) // it may be away itself
+      return answer?.status === 200 && answer.body.shut === undefined
+    },
+    90_000,
+  )
+}
+
+async function accept(): Promise<Answer> {
+  const accepted = await post(`${url}/api/v1/workflow-requests`, aWorkflow())
+  expect(accepted.status).toBe(202)
+  return accepted
 }
 
 /** Waits for the outcome of a 202. */
@@ -84,13 +108,12 @@ async function shares(): Promise<number[]> {
 test('it comes up as a whole: ingress and worker are healthy, and the migration has ended well', async () => {
   await isHealthy('ingress')
   await isHealthy('worker')
-  const [migrate] = await containersOf('migrate')
-  expect((await inspect(migrate!)).State).toMatchObject({ Running: false, ExitCode: 0 })
+  const [migrate] = await allOf('migrate')
+  expect(migrate.State).toMatchObject({ Running: false, ExitCode: 0 })
 })
 
 test.each(['ingress', 'worker'])('the %s may do nothing that it need not', async (service) => {
-  const [id] = await containersOf(service)
-  const { Config, HostConfig } = await inspect(id!)
+  const [{ Config, HostConfig }] = await runningOf(service)
   expect(Config.User).toMatch(/^[1-9]\d*:/)
   expect(HostConfig).toMatchObject({
     ReadonlyRootfs: true,
@@ -101,14 +124,19 @@ test.each(['ingress', 'worker'])('the %s may do nothing that it need not', async
 })
 
 test('no port is open beyond 127.0.0.1, and none of metrics at all', async () => {
-  const services = ['postgres', 'kafka', 'ingress', 'worker']
-  const ids = (await Promise.all(services.map(containersOf))).flat()
-  expect(ids).toHaveLength(4)
-  const bindings: [string, { HostIp: string }[] | null][] = []
-  for (const id of ids)
-    bindings.push(...Object.entries<{ HostIp: string }[] | null>((await inspect(id)).NetworkSettings.Ports))
+  const running = (await Promise.all(SERVICES.map(runningOf))).flat()
+  expect(running).toHaveLength(SERVICES.length)
+  const bindings = running.flatMap(({ NetworkSettings }) =>
+    Object.entries<{ HostIp: string }[] | null>(NetworkSettings.Ports),
+  )
   const open = bindings.flatMap(([port, hosts]) => (hosts ?? []).map(({ HostIp }) => `${HostIp} ${port}`))
   expect(open.sort()).toEqual(['127.0.0.1 5432/tcp', '127.0.0.1 8080/tcp', '127.0.0.1 9092/tcp'])
+})
+
+test('after a restart of the engine all come back', async () => {
+  const running = (await Promise.all(SERVICES.map(runningOf))).flat()
+  const policies = running.map(({ HostConfig }) => HostConfig.RestartPolicy.Name)
+  expect(policies).toEqual(Array(SERVICES.length).fill('unless-stopped'))
 })
 
 describe('the doors', () => {
@@ -146,6 +174,29 @@ describe('the doors', () => {
   })
 })
 
+describe.each(SERVICES)('a restart of %s', (service) => {
+  test('loses nothing, and what comes later has an outcome too', async () => {
+    const before = await accept()
+    await compose('restart', '--timeout', '15', service)
+    await isHealthy(service)
+    await isOpen()
+    for (const accepted of [before, await accept()]) expect((await outcomeOf(accepted)).state).toBe('created')
+  })
+})
+
+test('a kill of Kafka loses nothing of what was accepted', async () => {
+  const before = await Promise.all(Array.from({ length: 20 }, accept))
+  await compose('kill', 'kafka')
+  const [kafka] = await allOf('kafka')
+  expect(kafka.State).toMatchObject({ Running: false, ExitCode: 137 })
+  expect((await post(`${url}/api/v1/workflow-requests`, aWorkflow())).status).toBe(503)
+  await compose('start', 'kafka')
+  await isHealthy('kafka')
+  await isOpen()
+  const settled = await Promise.all([...before, await accept()].map(outcomeOf))
+  expect(new Set(settled.map(({ state }) => state))).toEqual(new Set(['created']))
+})
+
 describe('three workers', () => {
   test('share the partitions evenly', async () => {
     await compose(...UP, '--no-recreate', '--scale', 'worker=3')
@@ -155,13 +206,13 @@ describe('three workers', () => {
   })
 
   test('settle everything, though one of them is killed meanwhile', async () => {
-    const [killed] = await containersOf('worker')
+    const [killed] = await runningOf('worker')
     const accepted: Answer[] = []
     for (let count = 0; count < ACCEPTED; count += 1) {
       accepted.push(await post(`${url}/api/v1/workflow-requests`, aWorkflow()))
-      if (count === ACCEPTED / 2) await docker('kill', killed!)
+      if (count === ACCEPTED / 2) await docker('kill', killed.Id)
     }
-    const { State } = await inspect(killed!)
+    const { State } = await inspect(killed.Id)
     expect([State.ExitCode, State.FinishedAt > '2000']).toEqual([137, true])
     expect(new Set(accepted.map(({ status }) => status))).toEqual(new Set([202]))
     const settled = await Promise.all(accepted.map(outcomeOf))
