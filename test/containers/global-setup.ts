@@ -1,28 +1,27 @@
 import { findEngine, NoEngine } from '../support/containers/engine.ts'
-import { helperImage, kafkaImage, postgresImage, registrarImage } from '../support/containers/images.ts'
+import { findImages } from '../support/containers/images.ts'
 import { RUN, removeAllOf, removeLeftovers } from '../support/containers/leftovers.ts'
 
 const say = (line: string) => void process.stderr.write(`${line}\n`)
 
 /** Has an engine and all images, and sees to it that nothing is left when the run is over, however it ends. */
 export default async function setup() {
-  const engine = await findEngine(say).catch(skipped)
-  removeLeftovers()
-  const helper = await helperImage()
-  if (helper) process.env.RYUK_CONTAINER_IMAGE = helper
-  else process.env.TESTCONTAINERS_RYUK_DISABLED = 'true'
-  process.env.POSTGRES_IMAGE = await postgresImage(say)
-  process.env.KAFKA_IMAGE = await kafkaImage(say)
-  process.env.REGISTRAR_IMAGE = await registrarImage(say)
-
-  const remove = () => removeAllOf(RUN)
-  process.on('exit', remove)
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1))
-  return async () => {
-    process.off('exit', remove)
-    remove()
-    await engine.stop()
+  const engine = await findEngine({ say }).catch(skipped)
+  const end = () => {
+    process.off('exit', end)
+    removeAllOf(RUN)
+    engine.stop()
   }
+  process.on('exit', end)
+  try {
+    removeLeftovers()
+    Object.assign(process.env, await findImages(say))
+  } catch (error) {
+    end()
+    throw error
+  }
+  return end
 }
 
 /** Ends the run: there is nothing that it could show. */

@@ -6,15 +6,25 @@ export function docker(...args: string[]): Promise<string> {
   return command('docker', args)
 }
 
+export interface CommandOptions {
+  env?: Record<string, string | undefined>
+  cwd?: string
+  timeout?: number
+  signal?: AbortSignal
+  /** Called whenever it says something on standard output. */
+  onOutput?: () => void
+}
+
 /** The same with any command. */
 export async function command(
   name: string,
   args: readonly string[],
-  options: { env?: Record<string, string | undefined>; cwd?: string; timeout?: number } = {},
+  { onOutput = () => {}, ...options }: CommandOptions = {},
 ): Promise<string> {
   try {
-    const { stdout } = await promisify(execFile)(name, args, { maxBuffer: 64 * 1024 * 1024, ...options })
-    return stdout.trim()
+    const running = promisify(execFile)(name, args, { maxBuffer: 64 * 1024 * 1024, ...options })
+    running.child.stdout?.on('data', onOutput)
+    return (await running).stdout.trim()
   } catch (error) {
     const { stderr = '', message } = error as Error & { stderr?: string }
     const complaint = stderr.trim().split('\n').at(-1) || message.split('\n')[0]

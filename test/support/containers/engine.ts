@@ -1,16 +1,24 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, mkdtempSync, openSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { until } from '../until.ts'
 import { command, docker } from './docker.ts'
+import { LABEL, RUN } from './leftovers.ts'
+import { hasEnded, join, leave, newEngineFolder, notePid, removeFolder } from './shared-engine.ts'
 
 const START_LIMIT_MS = 60_000
+const ANSWER_LIMIT_MS = 10_000
 
-/** An engine that answers. `stop` ends it if it was started here. */
+/** An engine that answers. One that tests have started ends with the last run that uses it. */
 export interface Engine {
-  stop(): Promise<void>
+  /** This run needs it no more. When it goes, it is gone afterwards. */
+  stop(): void
+}
+
+export interface EngineOptions {
+  say(line: string): void
+  run?: string
+  startLimitMs?: number
 }
 
 /** Why there is no engine, in a sentence. */
@@ -19,52 +27,87 @@ export class NoEngine extends Error {
 }
 
 /** Finds an engine that answers, or starts the one that is installed. */
-export async function findEngine(say: (line: string) => void): Promise<Engine> {
+export async function findEngine(options: EngineOptions): Promise<Engine> {
+  const { run = RUN } = options
   if ((await command('docker', ['--version']).catch(() => undefined)) === undefined)
     throw new NoEngine('there is no `docker` command: install Docker (Debian: docker.io)')
-  const complaint = await silenceOf()
-  if (complaint === undefined) return { stop: async () => {} }
+  const complaint = await silence()
+  if (complaint === undefined) {
+    const folder = await folderOfEngine()
+    if (folder === undefined) return { stop() {} }
+    if (join(folder, run)) return { stop: () => leave(folder, run) }
+    await until('the end of an engine that nobody uses', () => hasEnded(folder))
+    return findEngine(options)
+  }
   if (process.env.DOCKER_HOST)
     throw new NoEngine(`DOCKER_HOST names an engine that does not answer: ${complaint}`)
   if (process.getuid?.() !== 0)
     throw new NoEngine(`no Docker engine answers, and only root may start one: ${complaint}`)
-  return startEngine(say)
+  return startEngine(options)
 }
 
-async function startEngine(say: (line: string) => void): Promise<Engine> {
-  const logFile = path.join(mkdtempSync(path.join(tmpdir(), 'workflow-registrar-dockerd-')), 'dockerd.log')
-  const log = openSync(logFile, 'a')
-  const engine = spawn('dockerd', [], { stdio: ['ignore', log, log], detached: true })
-  closeSync(log)
+async function startEngine(options: EngineOptions): Promise<Engine> {
+  const { say, run = RUN, startLimitMs = START_LIMIT_MS } = options
+  const { folder, log } = newEngineFolder(run)
+  const lastLine = () => readFileSync(log, 'utf8').trim().split('\n').at(-1)!
+  const output = openSync(log, 'a')
+  const child = spawn('dockerd', ['--label', `${LABEL}=${folder}`], {
+    stdio: ['ignore', output, output],
+    detached: true, // Ctrl-C is for those that use it
+  })
+  closeSync(output)
+  child.unref()
+  if (child.pid !== undefined) notePid(folder, child.pid)
   let ended: string | undefined
-  engine.once('error', (error: NodeJS.ErrnoException) => {
-    ended = error.code === 'ENOENT' ? 'it is not installed' : error.message
-  })
-  engine.once('exit', (code) => {
-    ended ??= `it ended with ${code}; its log is ${logFile}`
-  })
-  await until(
-    'an answer of dockerd',
-    async () => {
-      if (ended !== undefined)
-        throw new NoEngine(`no Docker engine answers, and dockerd cannot be started: ${ended}`)
-      return (await silenceOf()) === undefined
+  const exited = once(child, 'exit').then(
+    ([code]) => {
+      ended = `it ended with ${code}`
     },
-    START_LIMIT_MS,
+    (error: NodeJS.ErrnoException) => {
+      ended = error.code === 'ENOENT' ? 'it is not installed' : error.message
+    },
   )
-  say('Docker: started dockerd')
-  return {
-    async stop() {
-      if (ended !== undefined) return
-      engine.kill('SIGTERM')
-      await once(engine, 'exit')
-    },
+  const kill = () => {
+    child.kill('SIGKILL')
+    removeFolder(folder)
   }
+  process.once('exit', kill)
+  try {
+    await until(
+      'an answer',
+      async () => {
+        const isSecond = ended !== undefined && lastLine().includes('is still running')
+        if (ended !== undefined && !isSecond) throw new Error(ended)
+        return (await silence()) === undefined
+      },
+      startLimitMs,
+    )
+  } catch (error) {
+    const reason = [(error as Error).message, lastLine()].filter(Boolean).join(': ')
+    kill()
+    await exited
+    throw new NoEngine(`no Docker engine answers, and dockerd cannot be started: ${reason}`)
+  } finally {
+    process.off('exit', kill)
+  }
+  if ((await folderOfEngine()) !== folder) {
+    kill()
+    return findEngine(options) // another run has started one at the same time
+  }
+  say('Docker: started dockerd')
+  return { stop: () => leave(folder, run) }
+}
+
+/** The folder of the engine that answers, if tests have started it. */
+async function folderOfEngine(): Promise<string | undefined> {
+  const labels: string[] | null = JSON.parse(await docker('info', '--format', '{{json .Labels}}'))
+  return labels?.find((label) => label.startsWith(`${LABEL}=`))?.slice(LABEL.length + 1)
 }
 
 /** What `docker` complains of, when no engine answers it. */
-async function silenceOf(): Promise<string | undefined> {
-  return docker('version', '--format', '{{.Server.Version}}').then(
+async function silence(): Promise<string | undefined> {
+  const asked = ['version', '--format', '{{.Server.Version}}']
+  return command('docker', asked, { timeout: ANSWER_LIMIT_MS }).then(
     () => undefined,
     (error: Error) => error.message,
   )

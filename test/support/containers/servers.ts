@@ -9,6 +9,9 @@ import type { OwnServer, OwnServers, OwnServersOptions } from '../servers.ts'
 import { until } from '../until.ts'
 import { LABELLED } from './leftovers.ts'
 
+/** A machine may be busy. */
+const START_LIMIT_MS = 90_000
+
 const POSTGRES_IMAGE = 'postgres:18'
 const KAFKA_IMAGE = 'apache/kafka:4.1.1'
 
@@ -133,11 +136,15 @@ async function startServer(
     return State
   }
   async function serves() {
-    await until(`an answer of ${name}`, async () => {
-      const { Running, ExitCode } = await look()
-      if (!Running) throw new Error(`the container of ${name} ended with ${ExitCode}`)
-      return answers().catch(() => false)
-    })
+    await until(
+      `an answer of ${name}`,
+      async () => {
+        const { Running, ExitCode } = await look()
+        if (!Running) throw new Error(`the container of ${name} ended with ${ExitCode}`)
+        return answers().catch(() => false)
+      },
+      START_LIMIT_MS,
+    )
   }
   await serves()
   return {
