@@ -95,13 +95,22 @@ writeFileSync(
   `${JSON.stringify(billOfMaterials(Object.keys(metafile.inputs)), undefined, 2)}\n`,
 )
 
-/** The packages that these files belong to, as CycloneDX lists them. */
+/** What these files are, the packages that they are made of, and the Node that the image carries, as CycloneDX lists them. */
 function billOfMaterials(files: readonly string[]) {
   const folders = files.flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? [])
-  const packages = [...new Set(folders)].sort().map((folder) => {
-    const { name, version, license } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'))
-    const purl = `pkg:npm/${name.replace('@', '%40')}@${version}`
-    return { type: 'library', name, version, purl, licenses: [{ expression: license }] }
-  })
-  return { bomFormat: 'CycloneDX', specVersion: '1.5', version: 1, components: packages }
+  const packages = [...new Set(folders)].sort().map((folder) => component('library', folder))
+  const node = { type: 'platform', name: 'node', version: process.versions.node }
+  return {
+    bomFormat: 'CycloneDX',
+    specVersion: '1.5',
+    version: 1,
+    metadata: { component: component('application', inProject()) },
+    components: [{ ...node, purl: `pkg:generic/node@${node.version}` }, ...packages],
+  }
+}
+
+function component(type: string, folder: string) {
+  const { name, version, license } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'))
+  const purl = `pkg:npm/${name.replace('@', '%40')}@${version}`
+  return { type, name, version, purl, licenses: [{ expression: license }] }
 }

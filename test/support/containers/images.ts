@@ -59,8 +59,8 @@ async function registrarImage(say: Say): Promise<string> {
     await build(tag, ROOT)
     return tag
   }
-  say(`Docker: building the image of the service on a stand-in for its base images (${missing}); its first stage is not
-  run in a container, but a test runs what it says`)
+  say(`Docker: building the image of the service on a stand-in for its base images (${missing})`)
+  say('Docker: the first stage of its Dockerfile is run in no container; a test does what it says')
   const base = await standIn('runtime', sum(process.version), process.execPath)
   await onStandIn(base, dockerfile, tag)
   return tag
