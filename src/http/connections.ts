@@ -25,9 +25,12 @@ export function connectionsOf(server: Server, refuse: (socket: Socket) => void) 
   })
   server.on('request', (request, response) => {
     open.set(request.socket, { request, response })
-    response.once('close', () => {
-      if (isClosing && isIdle(open.get(request.socket))) request.socket.destroySoon()
-    })
+    const { socket } = request
+    const letGo = () => {
+      if (isClosing && isIdle(open.get(socket))) socket.destroySoon()
+    }
+    response.once('close', letGo)
+    request.once('close', letGo) // what was answered before it had come to its end
   })
 
   return {

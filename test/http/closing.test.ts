@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import net from 'node:net'
+import type { FastifyPluginAsync } from 'fastify'
 import pino from 'pino'
 import { expect, onTestFinished, test } from 'vitest'
 import { problemsAt } from '../../src/domain/problem.ts'
@@ -103,18 +104,11 @@ test('half a request is 408 when a process has waited for the rest, which then e
 test('a request that is never answered holds up the end only until what is in hand is given up', async () => {
   const begun = Promise.withResolvers<void>()
   const givenUp = new AbortController()
-  const app = await buildServer({
-    routes: [
-      async (routes) => {
-        routes.get('/never', () => {
-          begun.resolve()
-          return new Promise(() => {})
-        })
-      },
-    ],
-    makeProblem: problemsAt('https://problems.test'),
-    log: pino({ level: 'silent' }),
-    givenUp: givenUp.signal,
+  const app = await serverWith(givenUp.signal, async (routes) => {
+    routes.get('/never', () => {
+      begun.resolve()
+      return new Promise(() => {})
+    })
   })
   const asked = get(`${await app.listen({ host: '127.0.0.1', port: 0 })}/never`).catch(() => 'hung up')
   await begun.promise
@@ -123,3 +117,21 @@ test('a request that is never answered holds up the end only until what is in ha
   await within(5_000, closed)
   expect(await asked).toBe('hung up')
 })
+
+test('a body that comes to its end after its answer holds up the end no longer than that', async () => {
+  const app = await serverWith(new AbortController().signal, async (routes) => {
+    routes.post('/', async () => 'read')
+  })
+  const line = dial(await app.listen({ host: '127.0.0.1', port: 0 }))
+  onTestFinished(() => line.hangUp())
+  line.say('POST / HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nx')
+  await until('a refusal', () => line.heard().startsWith('HTTP/1.1 415 '))
+  const closed = app.close()
+  line.say('x')
+  await within(5_000, closed)
+})
+
+function serverWith(givenUp: AbortSignal, route: FastifyPluginAsync) {
+  const makeProblem = problemsAt('https://problems.test')
+  return buildServer({ routes: [route], makeProblem, log: pino({ level: 'silent' }), givenUp })
+}
