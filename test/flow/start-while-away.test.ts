@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { Role } from '../../src/app.ts'
+import { freePort } from '../../src/embedded/ports.ts'
 import { type Answer, get, post } from '../support/http.ts'
 import { type OwnServers, startOwnServers } from '../support/own-servers.ts'
 import { inspectOutput, startProcess } from '../support/process.ts'
@@ -130,21 +131,29 @@ test.each(['PostgreSQL', 'Kafka', 'both'])(
 )
 
 test('a worker that waits goes on waiting while something else takes the connections, and ends them', async () => {
-  await own.kafka.stop()
-  const worker = await startProcess('worker', world)
-  const [host, port] = own.kafka.brokers[0]!.split(':')
+  const port = await freePort()
+  const worker = await startProcess('worker', world, { KAFKA_BROKERS: `127.0.0.1:${port}` })
+  const listening = async (take: (socket: Socket) => void) => {
+    const server = createServer((socket) => take(socket.on('error', () => {}))).listen(port, '127.0.0.1')
+    await once(server, 'listening')
+    return server
+  }
   let callers = 0
-  const proxy = createServer((socket) => {
+  const other = await listening((socket) => {
     callers += 1
     socket.destroy()
-  }).listen(Number(port), host)
-  await once(proxy, 'listening')
+  })
   await until('a line about it', () =>
     worker.lines.some((line) => line.includes('ends the connection without a word')),
   )
   expect(callers).toBeGreaterThan(0)
-  proxy.close()
-  await own.kafka.start()
+  other.close()
+  const [host, kafkaPort] = own.kafka.brokers[0]!.split(':')
+  const way = await listening((socket) => {
+    const onward = connect(Number(kafkaPort), host).on('error', () => {})
+    socket.pipe(onward).pipe(socket)
+  })
+  onTestFinished(() => void way.close())
   await isReady(worker)
 })
 
@@ -179,8 +188,7 @@ describe('while Kafka takes connections and never answers', () => {
 })
 
 test('a process that waits for its servers ends at once when it is told to', async () => {
-  await own.kafka.stop()
-  const worker = await startProcess('worker', world)
+  const worker = await startProcess('worker', world, { KAFKA_BROKERS: `127.0.0.1:${await freePort()}` })
   worker.kill('SIGTERM')
   expect((await worker.exited).code).toBe(0)
 })
