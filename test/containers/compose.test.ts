@@ -7,6 +7,7 @@ import { type Compose, findCompose } from '../support/containers/compose.ts'
 import { docker, inspect, listed } from '../support/containers/docker.ts'
 import { RUN } from '../support/containers/leftovers.ts'
 import { type Answer, get, post } from '../support/http.ts'
+import { CANARY, inspectLog, leaks } from '../support/leaks.ts'
 import { until } from '../support/until.ts'
 import { aWorkflow } from '../support/workflows.ts'
 
@@ -26,10 +27,13 @@ let kafka: Kafka
 beforeAll(async () => {
   const [http, brokers, postgres] = [await freePort(), await freePort(), await freePort()]
   url = `http://127.0.0.1:${http}`
-  postgresUrl = `postgresql://owner:owner@127.0.0.1:${postgres}/registrar`
+  postgresUrl = `postgresql://owner:${CANARY}@127.0.0.1:${postgres}/registrar`
   mendRequestQueue()
   kafka = new Kafka({ brokers: [`127.0.0.1:${brokers}`], logLevel: logLevel.NOTHING })
-  compose = await findCompose({ PORT: `${http}`, KAFKA_PORT: `${brokers}`, POSTGRES_PORT: `${postgres}` })
+  compose = await findCompose({
+    ...{ PORT: `${http}`, KAFKA_PORT: `${brokers}`, POSTGRES_PORT: `${postgres}` },
+    ...{ POSTGRES_PASSWORD: CANARY, REGISTRAR_PASSWORD: CANARY },
+  })
   await compose(...UP)
 }, UP_LIMIT_MS)
 afterAll(() => compose?.('down', '--volumes', '--timeout', '1'))
@@ -225,6 +229,13 @@ describe('three workers', () => {
     await client.end()
     expect(rows).toEqual([{ count: ACCEPTED }])
   })
+})
+
+test('nothing that any of them has said has a payload or a password in it', async () => {
+  const said = await compose('logs', '--no-color')
+  expect(said).toContain('listening')
+  inspectLog(said)
+  expect(leaks()).toEqual([])
 })
 
 test('nothing is left when it is taken down', async () => {

@@ -1,4 +1,5 @@
 import { onTestFinished } from 'vitest'
+import { inspectLog } from '../leaks.ts'
 import { until } from '../until.ts'
 import { docker, inspect } from './docker.ts'
 import { LocalContainer } from './servers.ts'
@@ -32,8 +33,11 @@ export async function startRegistrar(
     .withSecurityOpt('no-new-privileges:true')
     .start()
   const id = started.getId()
-  onTestFinished(async () => void (await docker('rm', '--force', '--volumes', id)))
   const output = () => docker('logs', id)
+  onTestFinished(async () => {
+    inspectLog(await output())
+    await docker('rm', '--force', '--volumes', id)
+  })
   await until(
     `a ${name} that is ready`,
     async () => {

@@ -5,6 +5,7 @@ import { closeStack } from '../../../src/close-stack.ts'
 import { newClusterId } from '../../../src/embedded/kafka.ts'
 import { brokersListed } from '../../../src/embedded/kafka-answers.ts'
 import { freePort } from '../../../src/embedded/ports.ts'
+import { CANARY, inspectLog } from '../leaks.ts'
 import type { OwnServer, OwnServers, OwnServersOptions } from '../servers.ts'
 import { until } from '../until.ts'
 import { LABELLED } from './leftovers.ts'
@@ -61,10 +62,14 @@ export async function startContainerServers({
 type Opened = ReturnType<typeof closeStack>
 
 async function startPostgres(network: string, durable: boolean, opened: Opened) {
-  const password = randomBytes(12).toString('hex')
+  const password = `${CANARY}-${randomBytes(12).toString('hex')}`
   const port = await freePort()
   const url = (user: string) => `postgresql://${user}:${password}@127.0.0.1:${port}/registrar`
-  const settings = ['max_connections=200', ...(durable ? [] : ['fsync=off', 'full_page_writes=off'])]
+  const settings = [
+    'max_connections=200',
+    'log_error_verbosity=terse',
+    ...(durable ? [] : ['fsync=off', 'full_page_writes=off']),
+  ]
   const container = new LocalContainer(process.env.POSTGRES_IMAGE || POSTGRES_IMAGE)
     .withEnvironment({ POSTGRES_USER: 'postgres', POSTGRES_PASSWORD: password, POSTGRES_DB: 'registrar' })
     .withCommand(['postgres', ...settings.flatMap((setting) => ['-c', setting])])
@@ -129,6 +134,7 @@ async function startServer(
   opened.add(async () => void (await started.stop({ remove: true, removeVolumes: true, timeout: 0 })))
   const { container } = await getContainerRuntimeClient()
   const own = container.getById(started.getId())
+  opened.add(async () => inspectLog(String(await own.logs({ stdout: true, stderr: true }))))
   let isRunning = false
   async function look() {
     const { State } = await own.inspect()
