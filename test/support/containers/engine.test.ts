@@ -23,7 +23,7 @@ info) cat labels ;;
 ps) cat containers ;;
 esac`
 const DOCKERD = `
-mkdir lock || { echo 'process with PID 1 is still running' >&2; exit 1; }
+mkdir lock || { echo 'pid file found, ensure docker is not running' >&2; exit 1; }
 trap 'rm -r running lock; exit 0' TERM
 echo "[\\"$2\\"]" > labels
 : > containers

@@ -4,10 +4,12 @@ import { closeSync, openSync, readFileSync } from 'node:fs'
 import { until } from '../until.ts'
 import { command, docker } from './docker.ts'
 import { LABEL, RUN } from './leftovers.ts'
-import { hasEnded, join, leave, newEngineFolder, notePid, removeFolder } from './shared-engine.ts'
+import { end, hasEnded, join, leave, newEngineFolder, notePid } from './shared-engine.ts'
 
 const START_LIMIT_MS = 60_000
 const ANSWER_LIMIT_MS = 10_000
+/** What dockerd says where another one runs; versions differ. */
+const SECOND = /pid file found|is still running/
 
 /** An engine that answers. One that tests have started ends with the last run that uses it. */
 export interface Engine {
@@ -67,16 +69,13 @@ async function startEngine(options: EngineOptions): Promise<Engine> {
       ended = error.code === 'ENOENT' ? 'it is not installed' : error.message
     },
   )
-  const kill = () => {
-    child.kill('SIGKILL')
-    removeFolder(folder)
-  }
-  process.once('exit', kill)
+  const giveUp = () => end(folder)
+  process.once('exit', giveUp)
   try {
     await until(
       'an answer',
       async () => {
-        const isSecond = ended !== undefined && lastLine().includes('is still running')
+        const isSecond = ended !== undefined && SECOND.test(lastLine())
         if (ended !== undefined && !isSecond) throw new Error(ended)
         return (await silence()) === undefined
       },
@@ -84,14 +83,14 @@ async function startEngine(options: EngineOptions): Promise<Engine> {
     )
   } catch (error) {
     const reason = [(error as Error).message, lastLine()].filter(Boolean).join(': ')
-    kill()
+    giveUp()
     await exited
     throw new NoEngine(`no Docker engine answers, and dockerd cannot be started: ${reason}`)
   } finally {
-    process.off('exit', kill)
+    process.off('exit', giveUp)
   }
   if ((await folderOfEngine()) !== folder) {
-    kill()
+    giveUp()
     return findEngine(options) // another run has started one at the same time
   }
   say('Docker: started dockerd')

@@ -53,7 +53,9 @@ async function registrarImage(say: Say): Promise<string> {
   const tag = `registrar-test/workflow-registrar:${digest(createHash('sha256').update(ROOT))}`
   const dockerfile = readFileSync(path.join(ROOT, 'Dockerfile'), 'utf8')
   const bases = [...dockerfile.matchAll(/^ARG \w+_IMAGE=(\S+)$/gm)].map(([, image]) => image!)
-  const missing = (await Promise.all(bases.map(obtain))).find((reason) => reason !== undefined)
+  const missing = (await Promise.all(bases.map((base) => obtain(base)))).find(
+    (reason) => reason !== undefined,
+  )
   if (missing === undefined) {
     say('Docker: building the image of the service')
     await build(tag, ROOT)

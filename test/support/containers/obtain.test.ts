@@ -19,12 +19,12 @@ function withDocker(pull: string): void {
 
 test('a registry that does not answer is not waited for', async () => {
   withDocker('exec sleep 600')
-  expect(await obtain('one', 100)).toBe('its registry does not answer')
+  expect(await obtain('one', { registryLimitMs: 100 })).toBe('its registry does not answer')
 })
 
 test('one that answers may take its time', async () => {
   withDocker('echo pulling; exec sleep 2.5')
-  expect(await obtain('one', 2_000)).toBeUndefined()
+  expect(await obtain('one', { registryLimitMs: 2_000 })).toBeUndefined()
 })
 
 test('what it complains of is told', async () => {

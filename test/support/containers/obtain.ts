@@ -7,7 +7,7 @@ const REGISTRY_LIMIT_MS = 60_000
 /** Answers why an image cannot be had; nothing when it is here now. */
 export async function obtain(
   image: string,
-  registryLimitMs = REGISTRY_LIMIT_MS,
+  { registryLimitMs = REGISTRY_LIMIT_MS } = {},
 ): Promise<string | undefined> {
   if (await isHere(image)) return undefined
   const silence = new AbortController()

@@ -39,27 +39,31 @@ export function join(folder: string, run: string): boolean {
   }
 }
 
-/** Strikes a run off; where nobody is left, ends the engine. At once, since a process that ends awaits nothing. */
+/** Strikes a run off; where nobody is left, ends the engine. */
 export function leave(folder: string, run: string): void {
   try {
-    if (!leavesNobody(folder, run)) return
-    process.kill(pidOf(folder)!, 'SIGTERM')
+    if (leavesNobody(folder, run)) end(folder)
   } catch {
-    return // it is gone, or is not ours to end
+    // it is gone, or is not ours to end
   }
-  const deadline = Date.now() + END_LIMIT_MS
-  while (!hasEnded(folder) && Date.now() < deadline) Atomics.wait(clock, 0, 0, 20)
-  removeFolder(folder)
+}
+
+/** Ends the engine, and removes its folder. At once, since a process that ends awaits nothing. */
+export function end(folder: string): void {
+  const pid = pidOf(folder)
+  if (pid !== undefined && !isGone(pid)) {
+    process.kill(pid, 'SIGTERM') // one that is killed would leave a file that keeps the next from starting
+    const deadline = Date.now() + END_LIMIT_MS
+    while (!isGone(pid) && Date.now() < deadline) Atomics.wait(clock, 0, 0, 20)
+    if (!isGone(pid)) process.kill(pid, 'SIGKILL')
+  }
+  rmSync(folder, { recursive: true, force: true })
 }
 
 /** Whether its process is over. */
 export function hasEnded(folder: string): boolean {
   const pid = pidOf(folder)
   return pid === undefined || isGone(pid)
-}
-
-export function removeFolder(folder: string): void {
-  rmSync(folder, { recursive: true, force: true })
 }
 
 /** The folder of the runs can only be removed while it is empty, and nobody can join without it. */
