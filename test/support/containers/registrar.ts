@@ -1,7 +1,7 @@
 import { onTestFinished } from 'vitest'
 import { inspectLog } from '../leaks.ts'
 import { until } from '../until.ts'
-import { docker, inspect } from './docker.ts'
+import { command, docker, inspect } from './docker.ts'
 import { LocalContainer } from './servers.ts'
 
 /** A process of the service in a container of its own image. */
@@ -33,7 +33,7 @@ export async function startRegistrar(
     .withSecurityOpt('no-new-privileges:true')
     .start()
   const id = started.getId()
-  const output = () => docker('logs', id)
+  const output = () => command('sh', ['-c', 'docker logs "$0" 2>&1', id])
   onTestFinished(async () => {
     inspectLog(await output())
     await docker('rm', '--force', '--volumes', id)
