@@ -18,6 +18,9 @@ const LABELS = [LABEL, 'com.docker.compose.project']
 
 export const LABELLED: Record<string, string> = { [LABEL]: RUN }
 
+/** How often what is left is looked for. */
+const ROUNDS = 5
+
 const KINDS = [
   { list: ['ps', '-a'], remove: ['rm', '--force', '--volumes'] },
   { list: ['network', 'ls'], remove: ['network', 'rm'] },
@@ -34,16 +37,27 @@ export function removeLeftovers(): void {
   for (const run of new Set(runs)) if (run.startsWith(HERE) && isOver(run)) removeAllOf(run)
 }
 
-/** Removes all containers, networks and volumes of a run, and says what cannot be removed. */
+/**
+ * Removes all containers, networks and volumes of a run, and says what cannot be removed. Again while there is any: what
+ * a process of that run is just making comes after the first look, and cannot without its network.
+ */
 export function removeAllOf(run: string): void {
-  for (const { list, remove } of KINDS)
-    for (const label of LABELS)
-      try {
-        const found = docker(...list, '--quiet', '--filter', `label=${label}=${run}`)
-        if (found.length > 0) docker(...remove, ...found)
-      } catch (error) {
-        process.stderr.write(`Docker: something is left of ${run}: ${(error as Error).message}\n`)
-      }
+  let complaints = ['']
+  for (let round = 1; round <= ROUNDS && complaints.length > 0; round += 1)
+    complaints = KINDS.flatMap((kind) => LABELS.flatMap((label) => removeKind(kind, `label=${label}=${run}`)))
+  for (const complaint of complaints)
+    process.stderr.write(`Docker: something is left of ${run}: ${complaint}\n`)
+}
+
+/** Answers what it has to complain of. */
+function removeKind({ list, remove }: (typeof KINDS)[number], filter: string): string[] {
+  try {
+    const found = docker(...list, '--quiet', '--filter', filter)
+    if (found.length > 0) docker(...remove, ...found)
+    return []
+  } catch (error) {
+    return [(error as Error).message]
+  }
 }
 
 /** Whether the process that gave a run its name is gone. */
