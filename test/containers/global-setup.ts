@@ -1,6 +1,6 @@
 import { findEngine, NoEngine } from '../support/containers/engine.ts'
 import { findImages } from '../support/containers/images.ts'
-import { RUN, removeAllOf, removeLeftovers } from '../support/containers/leftovers.ts'
+import { endProcessesOf, RUN, removeAllOf, removeLeftovers } from '../support/containers/leftovers.ts'
 
 const say = (line: string) => void process.stderr.write(`${line}\n`)
 
@@ -9,11 +9,15 @@ export default async function setup() {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1))
   const engine = await findEngine({ say }).catch(skipped)
   const end = () => {
-    process.off('exit', end)
+    process.off('exit', breakOff)
     removeAllOf(RUN)
     engine.stop()
   }
-  process.on('exit', end)
+  const breakOff = () => {
+    endProcessesOf(RUN)
+    end()
+  }
+  process.on('exit', breakOff)
   try {
     removeLeftovers()
     Object.assign(process.env, await findImages(say))

@@ -8,6 +8,7 @@ import { end, hasEnded, join, leave, newEngineFolder, notePid } from './shared-e
 
 const START_LIMIT_MS = 60_000
 const ANSWER_LIMIT_MS = 10_000
+const COMPLAINT = /^panic|level=(error|fatal)|^failed/
 /** What dockerd says where another one runs; versions differ. */
 const SECOND = /pid file found|is still running/
 
@@ -51,9 +52,14 @@ export async function findEngine(options: EngineOptions): Promise<Engine> {
 async function startEngine(options: EngineOptions): Promise<Engine> {
   const { say, run = RUN, startLimitMs = START_LIMIT_MS } = options
   const { folder, log } = newEngineFolder(run)
-  const lastLine = () => readFileSync(log, 'utf8').trim().split('\n').at(-1)!
+  const complaint = () => {
+    const lines = readFileSync(log, 'utf8').trim().split('\n')
+    return lines.findLast((line) => COMPLAINT.test(line)) ?? lines.at(-1)!
+  }
   const output = openSync(log, 'a')
+  const { CONTAINERS_OF: _, ...env } = process.env // it is no part of the run
   const child = spawn('dockerd', ['--label', `${LABEL}=${folder}`], {
+    env,
     stdio: ['ignore', output, output],
     detached: true, // Ctrl-C is for those that use it
   })
@@ -75,14 +81,14 @@ async function startEngine(options: EngineOptions): Promise<Engine> {
     await until(
       'an answer',
       async () => {
-        const isSecond = ended !== undefined && SECOND.test(lastLine())
+        const isSecond = ended !== undefined && SECOND.test(complaint())
         if (ended !== undefined && !isSecond) throw new Error(ended)
         return (await silence()) === undefined
       },
       startLimitMs,
     )
   } catch (error) {
-    const reason = [(error as Error).message, lastLine()].filter(Boolean).join(': ')
+    const reason = [(error as Error).message, complaint()].filter(Boolean).join(': ')
     giveUp()
     await exited
     throw new NoEngine(`no Docker engine answers, and dockerd cannot be started: ${reason}`)

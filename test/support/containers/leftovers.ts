@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 
 /** What all runs on this machine begin their name with. */
@@ -34,7 +35,27 @@ export function removeLeftovers(): void {
       docker(...list, '--filter', `label=${label}`, '--format', `{{.Label "${label}"}}`),
     ),
   )
-  for (const run of new Set(runs)) if (run.startsWith(HERE) && isOver(run)) removeAllOf(run)
+  for (const run of new Set(runs))
+    if (run.startsWith(HERE) && isOver(run)) {
+      endProcessesOf(run)
+      removeAllOf(run)
+    }
+}
+
+/**
+ * Ends what a run has started and has not waited for, which may be asking the engine for something. An engine that is
+ * ended while it makes a network may not start again.
+ */
+export function endProcessesOf(run: string): void {
+  const isOfRun = (pid: string) =>
+    readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`CONTAINERS_OF=${run}`)
+  for (const pid of existsSync('/proc') ? readdirSync('/proc') : [])
+    try {
+      if (/^\d+$/.test(pid) && Number(pid) !== process.pid && isOfRun(pid))
+        process.kill(Number(pid), 'SIGKILL')
+    } catch {
+      // it is gone, or is somebody else's
+    }
 }
 
 /**
