@@ -73,13 +73,16 @@ export function registerWith(store: Store, metrics: RegisterMetrics = UNTOLD): R
       for (const [id, settled] of (await storeAll(requests, progress)).stored) stored.set(id, settled)
       known = await outcomesOf(ids, stored)
     }
-    return requests.map((request) => {
+    const answers = requests.map((request) => {
       const settled = known.get(request.requestId)
       if (!settled) return fault ?? new Fault('outage', { code: 'OUTCOME_MISSING' })
       if (settled.fingerprint !== request.fingerprint)
         return idReused({ ...request, ...nameOf(request) }, settled)
       return { ...settled, replayed: !stored.delete(request.requestId) }
     })
+    // Each had an outcome already, and yet the progress is not stored.
+    if (fault && progress.length > 0 && !answers.some((answer) => answer instanceof Fault)) throw fault
+    return answers
   }
 
   /** What is stored for these ids, by id. Reads what was not told when it was stored. */

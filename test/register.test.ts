@@ -275,6 +275,26 @@ test('of requests that are stored one by one, those before a lock end, and the o
   expect(await registry.sql('select from consumer_progress')).toHaveLength(1)
 })
 
+test('a fault is thrown where the progress is not stored, though each request has an outcome', async () => {
+  const registry = await aRegistry()
+  const [known, fresh] = [bodyOf(aWorkflow()), bodyOf(aWorkflow())].map((body) =>
+    requestOf(randomUUID(), body),
+  )
+  await registry.register([known!])
+  const held = () => Promise.reject(Object.assign(new Error('held'), { code: '55P03' }))
+  const register = registerWith({
+    ...registry.store,
+    storeMany: held,
+    storeCreated: (request, progress) =>
+      request.requestId === known!.requestId ? held() : registry.store.storeCreated(request, progress),
+    failureOf: (thrown) => thrown as { code: string },
+  })
+  const progress = [{ clusterId: 'c', topic: 't', partition: 0, nextOffset: 2n }]
+  await expect(register([fresh!, known!], progress)).rejects.toMatchObject({ failure: { code: '55P03' } })
+  expect(await registry.sql('select from registration_request')).toHaveLength(2)
+  expect(await registry.sql('select from consumer_progress')).toEqual([])
+})
+
 const WAITING =
   "select count(*)::int from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
 
